@@ -1,0 +1,110 @@
+/**
+ * Compares this project with recorded values of the reference implementations: every folder of GOLDEN_DIR is one group.
+ * Prints a line a group and closes with `N passed, N failed, N skipped`; exit code 1 on any miss or unknown group.
+ */
+import { Checker, goldenDir, type GoldenGroup, type GoldenModule, openGroup } from "./support.ts";
+
+const MODULES: Readonly<Record<string, () => Promise<GoldenModule>>> = {
+  a_conv3d: () => import("./groups/a_conv3d.ts"),
+  b_conv_transpose3d: () => import("./groups/b_conv_transpose3d.ts"),
+  c_norm_act_pool: () => import("./groups/c_norm_act_pool.ts"),
+  d_sparse_ops: () => import("./groups/d_sparse_ops.ts"),
+  e_resenc_unet: () => import("./groups/e_resenc_unet.ts"),
+  f_spark_mae: () => import("./groups/f_spark_mae.ts"),
+  g_training_traces: () => import("./groups/g_training_traces.ts"),
+  i_resampling: () => import("./groups/i_resampling.ts"),
+  j_preprocessing: () => import("./groups/j_preprocessing.ts"),
+  k_lr_schedules: () => import("./groups/k_lr_schedules.ts"),
+  o_masks: () => import("./groups/o_masks.ts"),
+};
+
+const PENDING: Readonly<Record<string, string>> = {
+  h_nnunet_loss: "segmentation losses come with fine-tuning",
+  l_sliding_window: "sliding-window prediction comes with fine-tuning",
+  m_metrics: "segmentation metrics come with evaluation",
+  n_checkpoints: "PyTorch checkpoint files come with import and export",
+};
+
+type Outcome = "passed" | "failed" | "skipped";
+
+/** Registry key of a group: the folder's name, or the manifest's own group name when the folder was renamed. */
+function registryKey(group: GoldenGroup): string | null {
+  return [group.name, group.manifest.group].find((name) => name in MODULES || name in PENDING) ?? null;
+}
+
+/** Runs one folder and prints its line. */
+async function runFolder(dir: string): Promise<Outcome> {
+  const started = performance.now();
+  const label = dir.split("/").at(-1)!.padEnd(20);
+  try {
+    const group = openGroup(dir);
+    const key = registryKey(group);
+    if (key === null) {
+      console.log(
+        `${label} FAILED   unknown group ${group.manifest.group}: add tests/golden/groups/<group>.ts and register it`,
+      );
+      return "failed";
+    }
+    if (key in PENDING) {
+      console.log(`${label} pending  ${PENDING[key]}`);
+      return "skipped";
+    }
+    const check = new Checker((ref) => group.tensor(ref));
+    await (await MODULES[key]()).run(group, check);
+    for (const { id } of group.manifest.cases) {
+      if (!check.sawCase(id)) check.miss(id, "case", "nothing was compared");
+    }
+    if (check.tensors + check.values === 0) check.miss(group.name, "group", "nothing was compared");
+    printGroup(label, check, performance.now() - started);
+    return check.missCount > 0 ? "failed" : "passed";
+  } catch (error) {
+    console.log(`${label} FAILED   ${error instanceof Error ? error.stack ?? error.message : error}`);
+    return "failed";
+  }
+}
+
+function printGroup(label: string, check: Checker, ms: number): void {
+  const counts = `${check.cases} cases, ${check.tensors} tensors, ${check.values} values`;
+  const share = `worst share of tolerance ${check.worstShare.toPrecision(3)}`;
+  console.log(
+    `${label} ${check.missCount > 0 ? "FAILED  " : "passed  "} ${counts}, ${share}, ${ms.toFixed(0)} ms`,
+  );
+  for (const miss of check.misses.slice(0, 20)) {
+    const place = miss.index < 0 ? "" : ` at ${miss.index}`;
+    const budget = Number.isFinite(miss.budgetShare)
+      ? `, ${miss.budgetShare.toPrecision(3)} x tolerance`
+      : "";
+    const values = `found ${show(miss.actual)}, wanted ${show(miss.expected)}${budget}`;
+    console.log(`    ${miss.caseId} ${miss.tensor}${place}: ${values} (${miss.reason})`);
+  }
+  if (check.missCount > 20) console.log(`    and ${check.missCount - 20} more`);
+}
+
+function show(value: unknown): string {
+  return typeof value === "object" && value !== null ? JSON.stringify(value).slice(0, 120) : String(value);
+}
+
+/** Runs all groups of a folder whose names start with one of `prefixes` (all when empty). */
+async function main(prefixes: readonly string[]): Promise<number> {
+  const root = goldenDir();
+  if (root === null) {
+    console.log(
+      "No recorded values: set GOLDEN_DIR to a folder of groups (default ../shared/golden beside the checkout)",
+    );
+    console.log("0 passed, 0 failed, 1 skipped");
+    return 0;
+  }
+  const folders = [...Deno.readDirSync(root)].filter((entry) => entry.isDirectory || entry.isSymlink)
+    .map((entry) => entry.name)
+    .filter((name) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix))).sort();
+  const counts: Record<Outcome, number> = { passed: 0, failed: 0, skipped: 0 };
+  for (const name of folders) counts[await runFolder(`${root}/${name}`)]++;
+  if (folders.length === 0) {
+    console.log(`No group in ${root}${prefixes.length ? ` starts with ${prefixes.join(" or ")}` : ""}`);
+    counts.failed++;
+  }
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  return counts.failed > 0 ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,106 @@
+import { type Manifest, parseManifest, type TensorRef } from "./manifest.ts";
+
+export { Checker, type Miss } from "./checker.ts";
+export { type GoldenCase, goldenNumber, type Manifest, type TensorRef, type Tolerance } from "./manifest.ts";
+
+/** A recorded tensor, C order (last axis fastest). */
+export interface GoldenTensor {
+  readonly data: Float32Array | BigInt64Array | Uint8Array;
+  readonly shape: number[];
+}
+
+/** An open folder of recorded inputs and outputs. */
+export interface GoldenGroup {
+  readonly dir: string;
+  readonly name: string;
+  readonly manifest: Manifest;
+  /** Reads one tensor. @throws {Error} naming file and key when it is absent or has another type or shape */
+  tensor(ref: TensorRef): GoldenTensor;
+}
+
+/** Shape of a group module: compares every case of the group. */
+export interface GoldenModule {
+  run(group: GoldenGroup, check: import("./checker.ts").Checker): Promise<void>;
+}
+
+interface TensorEntry {
+  readonly dtype: string;
+  readonly shape: number[];
+  readonly data_offsets: [number, number];
+}
+
+interface TensorFile {
+  readonly header: Record<string, TensorEntry>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly dataStart: number;
+}
+
+/** Opens a group folder (manifest.json beside *.safetensors); files are read when first needed. */
+export function openGroup(dir: string): GoldenGroup {
+  const name = dir.replace(/\/+$/, "").split("/").at(-1)!;
+  const manifest = parseManifest(Deno.readTextFileSync(`${dir}/manifest.json`), name);
+  const files = new Map<string, TensorFile>();
+  const tensor = (ref: TensorRef): GoldenTensor => {
+    let file = files.get(ref.file);
+    if (!file) files.set(ref.file, file = readTensorFile(`${dir}/${ref.file}`));
+    const entry = file.header[ref.key];
+    if (!entry) throw new Error(`${name}/${ref.file}: no tensor ${ref.key}`);
+    if (ref.dtype !== undefined && (entry.dtype !== ref.dtype || String(entry.shape) !== String(ref.shape))) {
+      throw new Error(
+        `${name}/${ref.file}: ${ref.key} is ${entry.dtype} [${entry.shape}], the manifest says ${ref.dtype} [${ref.shape}]`,
+      );
+    }
+    const [begin, end] = entry.data_offsets;
+    return { data: typedView(entry.dtype, file, begin, end), shape: [...entry.shape] };
+  };
+  return { dir, name, manifest, tensor };
+}
+
+function readTensorFile(path: string): TensorFile {
+  const bytes = Deno.readFileSync(path);
+  const headerLength = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerLength)));
+  delete header.__metadata__;
+  return { header, bytes, dataStart: 8 + headerLength };
+}
+
+function typedView(dtype: string, file: TensorFile, begin: number, end: number): GoldenTensor["data"] {
+  const buffer = file.bytes.buffer.slice(file.dataStart + begin, file.dataStart + end);
+  if (dtype === "F32") return new Float32Array(buffer);
+  if (dtype === "I64") return new BigInt64Array(buffer);
+  if (dtype === "U8") return new Uint8Array(buffer);
+  throw new Error(`Cannot read a recorded tensor: found type ${dtype}, wanted F32, I64 or U8`);
+}
+
+/**
+ * Generated input of a recorded case: uniform-looking float32 values in [-1, 1), element i in C order from a 32-bit hash of i and seed.
+ * Formula: `hash_fill` in the notes of the recorded groups.
+ */
+export function hashFill(shape: readonly number[], seed: number): Float32Array {
+  return Float32Array.from(hashFill64(shape, seed));
+}
+
+/** `hashFill` before rounding to float32. */
+export function hashFill64(shape: readonly number[], seed: number): Float64Array {
+  const values = new Float64Array(shape.reduce((product, size) => product * size, 1));
+  for (let i = 0; i < values.length; i++) {
+    let h = (Math.imul(i, 0x9e3779b1) + seed) | 0;
+    h ^= h >>> 16;
+    h = Math.imul(h, 0x85ebca6b);
+    h ^= h >>> 13;
+    h = Math.imul(h, 0xc2b2ae35);
+    h ^= h >>> 16;
+    values[i] = (h >>> 0) / 4294967296 * 2 - 1;
+  }
+  return values;
+}
+
+/** Folder of recorded values: `GOLDEN_DIR`, otherwise ../shared/golden beside the repository; null when absent. */
+export function goldenDir(): string | null {
+  const path = Deno.env.get("GOLDEN_DIR") ?? new URL("../../../shared/golden", import.meta.url).pathname;
+  try {
+    return Deno.statSync(path).isDirectory ? path : null;
+  } catch {
+    return null;
+  }
+}
