@@ -77,6 +77,7 @@ function printGroup(label: string, check: Checker, ms: number): void {
     const values = `found ${show(miss.actual)}, wanted ${show(miss.expected)}${budget}`;
     console.log(`    ${miss.caseId} ${miss.tensor}${place}: ${values} (${miss.reason})`);
   }
+  for (const item of check.pendingItems) console.log(`    pending  ${item}`);
   if (check.missCount > 20) console.log(`    and ${check.missCount - 20} more`);
 }
 
