@@ -1,0 +1,28 @@
+/** A JSON object whose keys are not known yet. */
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Whether a value is a JSON object: not null, not an array. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Lays one partial configuration over another: objects merge key by key, everything else is replaced. An object whose
+ * `kind` differs from the one below replaces it whole, so that an AdamW does not inherit the momentum of an SGD.
+ *
+ * @example
+ * ```ts
+ * mergeConfig({ batch: { size: 6, micro: 1 } }, { batch: { size: 2 } }); // { batch: { size: 2, micro: 1 } }
+ * ```
+ */
+export function mergeConfig(base: JsonObject, over: JsonObject): JsonObject {
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined) continue;
+    const below = merged[key];
+    const merges = isJsonObject(below) && isJsonObject(value) &&
+      (value.kind === undefined || value.kind === below.kind);
+    merged[key] = merges ? mergeConfig(below, value) : value;
+  }
+  return merged;
+}

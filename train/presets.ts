@@ -1,0 +1,51 @@
+import type { z } from "./deps.ts";
+import type { runConfigSchema } from "./config.ts";
+
+/** A configuration as a file or a preset gives it: what is left out takes the published recipe's value. */
+export type RunConfigInput = z.input<typeof runConfigSchema>;
+
+/**
+ * Whole runs by name.
+ * - `demo`: learns something visible in minutes on two CPU cores with a software driver.
+ * - `slow-demo`: the same, longer, on larger patches.
+ * - `paper`: S3D as published: ResEnc-L, 160^3 patches, batch 6, 1000 epochs of 250 steps, ratio U(0.6, 0.9).
+ * - `large`: the scaled-up run of the reference code: batch 48, 4000 epochs, learning rate 3e-2.
+ *
+ * Source: Wald et al., "Revisiting MAE pre-training for 3D medical image segmentation" (arXiv:2410.23132); `large`:
+ * `BigVariableSparkMAETrainer` of nnssl.
+ */
+export const runPresets = {
+  "demo": {
+    network: { preset: "demo" },
+    patch: [48, 48, 48],
+    mask: { block: 8, ratio: { kind: "uniform", low: 0.6, high: 0.9 } },
+    batch: { size: 2 },
+    optimizer: { kind: "sgd", lr: 1e-2 },
+    epochs: 6,
+    stepsPerEpoch: 25,
+    validation: { patches: 8, everyEpochs: 1 },
+    metricsEvery: 5,
+    loader: { workers: 1, prefetch: 4 },
+  },
+  "slow-demo": {
+    network: { preset: "demo" },
+    patch: [64, 64, 64],
+    mask: { block: 8, ratio: { kind: "uniform", low: 0.6, high: 0.9 } },
+    batch: { size: 2 },
+    optimizer: { kind: "sgd", lr: 1e-2 },
+    epochs: 10,
+    stepsPerEpoch: 40,
+    validation: { patches: 8, everyEpochs: 1 },
+    metricsEvery: 5,
+    loader: { workers: 1, prefetch: 4 },
+  },
+  "paper": {},
+  "large": {
+    batch: { size: 48 },
+    optimizer: { kind: "sgd", lr: 3e-2 },
+    epochs: 4000,
+  },
+} as const satisfies Readonly<Record<string, RunConfigInput>>;
+
+/** Name of a whole run. */
+export type RunPresetName = keyof typeof runPresets;
