@@ -1,0 +1,75 @@
+/** One measured number of a training step; `step` counts from 0, `name` is for example `loss`, `lr` or `gradNorm`. */
+export interface MetricRow {
+  readonly step: number;
+  readonly name: string;
+  readonly value: number;
+}
+
+/** What the compiled plan of one micro-step costs; memory in bytes, `flop` per micro-step. */
+export interface PlanSummary {
+  readonly dispatches: number;
+  readonly pipelines: number;
+  readonly slots: number;
+  readonly peakBytes: number;
+  readonly parameterBytes: number;
+  readonly flop: number;
+}
+
+/** A masked validation error beside those of the trivial predictors on the same patches and masks. */
+export interface ValidationResult {
+  readonly valLoss: number;
+  readonly valLossConstant: number;
+  readonly valLossNearest: number;
+}
+
+/** Why a run ended before its last step although nothing went wrong. */
+export type StopReason = "SIGINT" | "SIGTERM" | "abort" | "deadline";
+
+/**
+ * Everything a training run tells the outside world: the progress bar, the run log and a dashboard read the same events.
+ * `step` is the number of completed optimizer steps. Plain data, so events can cross threads and be stored as JSON.
+ */
+export type TrainEvent =
+  | {
+    readonly type: "started";
+    readonly step: number;
+    readonly steps: number;
+    readonly epochs: number;
+    readonly seed: number;
+    readonly adapter: string;
+    /** checkpoint the run goes on from, null for a fresh run */
+    readonly resumedFrom: string | null;
+  }
+  | { readonly type: "plan"; readonly phase: string; readonly plan: PlanSummary }
+  | { readonly type: "metrics"; readonly step: number; readonly rows: readonly MetricRow[] }
+  | ({ readonly type: "validation"; readonly step: number; readonly epoch: number } & ValidationResult)
+  | {
+    readonly type: "checkpoint";
+    readonly step: number;
+    readonly kind: "latest" | "best" | "final";
+    readonly path: string;
+  }
+  | {
+    readonly type: "picture";
+    readonly step: number;
+    readonly path: string;
+    readonly png?: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly type: "warning"; readonly step: number; readonly message: string }
+  | { readonly type: "stopped"; readonly step: number; readonly reason: StopReason }
+  | { readonly type: "failed"; readonly step: number; readonly message: string }
+  | { readonly type: "finished"; readonly step: number; readonly seconds: number };
+
+/** Receives events; must not throw and must return at once. */
+export type TrainEventListener = (event: TrainEvent) => void;
+
+/**
+ * JSON text of an event for storage. Pictures leave their bytes out (the file at `path` holds them) and numbers that
+ * JSON cannot express become text: `"NaN"`, `"Infinity"`, `"-Infinity"`.
+ */
+export function eventJson(event: TrainEvent): string {
+  return JSON.stringify(event, (key, value) => {
+    if (key === "png") return undefined;
+    return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+  });
+}
