@@ -1,3 +1,5 @@
+import { temporaryName } from "./atomic.ts";
+import { toDataError } from "./errors.ts";
 import {
   headerLength,
   layoutHeader,
@@ -22,6 +24,7 @@ const CHUNK_BYTES = 64 * 1024 * 1024; // one huge read is several times slower t
  * The bytes go to a temporary name in the same folder, are flushed to disk and renamed: a reader never sees half a file.
  *
  * @throws {SafetensorsError} if a tensor's data does not match its shape and dtype; the temporary file is removed
+ * @throws {DataError} when the folder is not writable or the disk is full
  *
  * @example
  * ```ts ignore
@@ -34,26 +37,30 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { names, header } = layoutHeader(tensors, metadata, path);
-  const temporary = `${path}.${Deno.pid}.tmp`;
+  const temporary = temporaryName(path);
+  const file = await Deno.open(temporary, { write: true, createNew: true }).catch((error) => {
+    throw toDataError(error, path, "write");
+  });
   try {
-    using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-    await writeAll(file, header);
+    await writeAll(file, header, path);
     for (const name of names) {
       const { dtype, shape, data } = tensors.get(name)!;
       const values = typeof data === "function" ? await data() : data;
-      await writeAll(file, tensorBytes(name, { dtype, shape }, values, path));
+      await writeAll(file, tensorBytes(name, { dtype, shape }, values, path), path);
     }
-    await file.sync();
+    await writing(path, file.sync());
+    await writing(path, Deno.rename(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
+  } finally {
+    file.close();
   }
-  await Deno.rename(temporary, path);
 }
 
-/** Reads and checks only the header of a safetensors file. @throws {SafetensorsError} if the file is damaged */
+/** Reads and checks only the header of a safetensors file. @throws {SafetensorsError} if the file is damaged @throws {DataError} if it cannot be opened */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  using file = await Deno.open(path);
+  using file = await openToRead(path);
   return await readHeader(file, path);
 }
 
@@ -62,6 +69,7 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
  *
  * @param names which tensors, default all
  * @throws {SafetensorsError} if the file is damaged or a name is missing
+ * @throws {DataError} if it cannot be opened
  */
 export async function readSafetensors(
   path: string,
@@ -69,7 +77,7 @@ export async function readSafetensors(
 ): Promise<
   { readonly tensors: Map<string, SafetensorsTensor>; readonly metadata: Readonly<Record<string, string>> }
 > {
-  using file = await Deno.open(path);
+  using file = await openToRead(path);
   const header = await readHeader(file, path);
   const tensors = new Map<string, SafetensorsTensor>();
   for (const name of names ?? header.tensors.keys()) {
@@ -107,6 +115,25 @@ async function readAll(file: Deno.FsFile, target: Uint8Array, path: string): Pro
   }
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done, done + CHUNK_BYTES));
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await writing(path, file.write(bytes.subarray(done, done + CHUNK_BYTES)));
+  }
+}
+
+/** Only failures of the disk become errors of the file: what a tensor's producer throws passes unchanged. */
+async function writing<T>(path: string, operation: Promise<T>): Promise<T> {
+  try {
+    return await operation;
+  } catch (error) {
+    throw toDataError(error, path, "write");
+  }
+}
+
+async function openToRead(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path);
+  } catch (error) {
+    throw toDataError(error, path);
+  }
 }

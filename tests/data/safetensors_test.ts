@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DataError } from "../../data/errors.ts";
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -168,8 +169,18 @@ Deno.test("writeSafetensors() keeps the old file when a tensor fails", async () 
     await Deno.writeTextFile(path, "old");
     const broken = new Map([["w", { dtype: "F32" as const, shape: [2], data: () => new Float32Array(1) }]]);
     await assert.rejects(writeSafetensors(path, broken), /found Float32Array of 1, wanted Float32Array of 2/);
+    const failing = () => Promise.reject(new RangeError("no values"));
+    await assert.rejects(
+      writeSafetensors(path, new Map([["w", { ...broken.get("w")!, data: failing }]])),
+      RangeError,
+    );
     assert.equal(await Deno.readTextFile(path), "old");
     assert.deepEqual([...Deno.readDirSync(folder)].map((entry) => entry.name), ["a.safetensors"]);
+    await assert.rejects(writeSafetensors(`${folder}/no/a`, new Map()), (error) => {
+      assert.match((error as Error).message, /Cannot write .*no\/a: found no such file or folder/);
+      return error instanceof DataError;
+    });
+    await assert.rejects(readSafetensors(`${folder}/absent`), /Cannot read .*absent: found no such file/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
