@@ -1,0 +1,113 @@
+import { type AdapterFacts, adapterNames, adapterOption, readAdapterFacts } from "../adapter.ts";
+import type { CommandContext } from "../context.ts";
+import { Command, type CommandUnknownOpts } from "../deps.ts";
+import { type MachineFacts, readMachineFacts } from "../machine.ts";
+import { jsonOption } from "../options.ts";
+import { spark3dVersion, testedDenoVersion } from "../version.ts";
+
+/** `spark3d doctor`: what this machine offers, what is missing, and how to get it. */
+export function doctorCommand(context: CommandContext): CommandUnknownOpts {
+  return new Command()
+    .description(
+      "Prints what Spark3D finds on this machine (Deno, GPU adapters with features and limits, Vulkan driver, memory, " +
+        "disk) and what is missing. Exit code 1 when there is no adapter.",
+    )
+    .addOption(adapterOption())
+    .addOption(jsonOption())
+    .action(async (options) => {
+      const machine = await readMachineFacts(".");
+      const wanted = await readAdapterFacts(options.adapter);
+      const others = await Promise.all(
+        adapterNames.filter((name) => name !== options.adapter).map((name) => readAdapterFacts(name)),
+      );
+      const adapters = distinct([wanted, ...others].filter((facts) => facts !== null));
+      const missing = findMissing(machine, wanted !== null, options.adapter);
+      context.exitCode = wanted === null ? 1 : 0;
+      context.output.result(
+        { spark3d: spark3dVersion, machine, adapters, missing, usable: wanted !== null },
+        report(machine, adapters, missing),
+      );
+    }) as unknown as CommandUnknownOpts;
+}
+
+/** The same adapter answers several requests: keep the first answer. */
+function distinct(adapters: readonly AdapterFacts[]): AdapterFacts[] {
+  const seen = new Map<string, AdapterFacts>();
+  for (const facts of adapters) {
+    const key = JSON.stringify([facts.vendor, facts.device, facts.description, facts.limits]);
+    if (!seen.has(key)) seen.set(key, facts);
+  }
+  return [...seen.values()];
+}
+
+function findMissing(machine: MachineFacts, adapter: boolean, request: string): string[] {
+  const missing: string[] = [];
+  if (machine.deno !== testedDenoVersion) {
+    missing.push(
+      `Deno ${testedDenoVersion} (found ${machine.deno}): start with ./spark3d, which installs it`,
+    );
+  }
+  if (adapter) return missing;
+  if (machine.system.startsWith("linux")) {
+    if (machine.vulkanLoader === null) {
+      missing.push("Vulkan loader libvulkan.so.1: sudo apt-get install libvulkan1 (Debian, Ubuntu)");
+    }
+    if (machine.vulkanDrivers.length === 0) {
+      missing.push(
+        "Vulkan driver: install the GPU vendor's, or the software one: sudo apt-get install mesa-vulkan-drivers",
+      );
+    }
+  }
+  missing.push(
+    request === "auto"
+      ? "WebGPU adapter: none answers; install a driver as above, or set VK_DRIVER_FILES to a driver's manifest"
+      : `WebGPU adapter: none answers the request "${request}"; try --adapter auto`,
+  );
+  return missing;
+}
+
+const limitNames = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupsPerDimension",
+  "minStorageBufferOffsetAlignment",
+] as const;
+
+function report(
+  machine: MachineFacts,
+  adapters: readonly AdapterFacts[],
+  missing: readonly string[],
+): string {
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const rows: [string, string][] = [
+    ["Spark3D", spark3dVersion],
+    ["Deno", machine.deno],
+    ["System", `${machine.system}, ${machine.threads} threads (${machine.cpu})`],
+    ["Memory", `${gib(machine.memoryBytes)}, ${gib(machine.freeMemoryBytes)} available`],
+    ["Disk", machine.freeDiskBytes === null ? "unknown" : `${gib(machine.freeDiskBytes)} free here`],
+    ["Vulkan loader", machine.vulkanLoader ?? "not found"],
+    ["Vulkan drivers", machine.vulkanDrivers.join(", ") || "not found"],
+  ];
+  for (const facts of adapters) {
+    const name = [facts.description, facts.device, facts.vendor].find((text) => text && !/^\d+$/.test(text));
+    rows.push(["Adapter", `${name ?? "unnamed"} (--adapter ${facts.request})`]);
+    rows.push(["  features", facts.features.join(", ") || "none"]);
+    for (const name of limitNames) {
+      const value = facts.limits[name];
+      if (value !== undefined) {
+        rows.push([
+          `  ${name}`,
+          value >= 2 ** 20 ? `${value} (${(value / 2 ** 20).toFixed(0)} MiB)` : `${value}`,
+        ]);
+      }
+    }
+  }
+  const width = Math.max(...rows.map(([label]) => label.length)) + 2;
+  const lines = rows.map(([label, value]) => label.padEnd(width) + value);
+  if (missing.length > 0) lines.push("", "Missing", ...missing.map((item) => `  ${item}`));
+  else lines.push("", "Nothing is missing.");
+  return lines.join("\n");
+}

@@ -1,0 +1,60 @@
+import { adapterOption } from "../adapter.ts";
+import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
+import type { CommandContext } from "../context.ts";
+import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
+import { jsonOption } from "../options.ts";
+import { readJson } from "../paths.ts";
+import { networkPresetNames, type RunConfig } from "../../train/config.ts";
+import { type JsonObject, mergeConfig } from "../../train/merge_config.ts";
+import { runPresets } from "../../train/presets.ts";
+import { resolveRunConfig } from "../../train/resolve_config.ts";
+
+/** `spark3d plan`: what a run would need on this adapter, without allocating any of it. */
+export function planCommand(context: CommandContext): CommandUnknownOpts {
+  const names = [...new Set([...Object.keys(runPresets), ...networkPresetNames])].join(", ");
+  const command = new Command()
+    .description(
+      "Prints the memory and dispatch plan of a run on this adapter without allocating anything. When it does not fit, " +
+        "names what is too large and the largest patch that fits; exit code 1.",
+    )
+    .addOption(new Option("--preset <name>", `whole run or network: ${names} (default: demo)`))
+    .option(
+      "--config <file>",
+      "JSON file of settings; options on the command line win",
+    ) as unknown as CommandUnknownOpts;
+  addConfigFlags(command);
+  return command
+    .addOption(adapterOption())
+    .addOption(jsonOption())
+    .action(async (...args) => {
+      const options = args[0] as {
+        preset?: string;
+        config?: string;
+        adapter: "auto" | "high" | "low" | "software";
+      };
+      const config = await planConfig(options, readConfigFlags(options as unknown as JsonObject));
+      const { describePlan } = await import("../../train/plan_report.ts");
+      const description = await describePlan({ config, adapter: options.adapter });
+      const { text, ...facts } = description;
+      if (!description.fits) context.exitCode = 1;
+      context.output.result({ ...facts, ok: description.fits }, text);
+    });
+}
+
+/** A network's name as preset stands for the published recipe with that network. */
+async function planConfig(
+  options: { preset?: string; config?: string },
+  flags: JsonObject,
+): Promise<RunConfig> {
+  const { preset, config } = options;
+  const file = config === undefined ? undefined : await readJson(config);
+  const network = networkPresetNames.find((name) => name === preset && !Object.hasOwn(runPresets, name));
+  return network === undefined
+    ? resolveRunConfig({ preset, file, fileName: config, flags })
+    : resolveRunConfig({
+      preset: "paper",
+      file,
+      fileName: config,
+      flags: mergeConfig({ network: { preset: network } }, flags),
+    });
+}

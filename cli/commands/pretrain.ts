@@ -1,0 +1,128 @@
+import { type AdapterName, adapterOption } from "../adapter.ts";
+import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
+import type { CommandContext } from "../context.ts";
+import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
+import { UsageError } from "../errors.ts";
+import { jsonOption } from "../options.ts";
+import type { Output } from "../output.ts";
+import { dirname, join, readJson } from "../paths.ts";
+import { findRunFolder, makeRunFolder, readRunInputs, runFiles, writeRunInputs } from "../run_folder.ts";
+import { stopSignal } from "../stop_signal.ts";
+import { spark3dVersion } from "../version.ts";
+import type { RunConfig } from "../../train/config.ts";
+import type { JsonObject } from "../../train/merge_config.ts";
+import { runPresets } from "../../train/presets.ts";
+import { resolveRunConfig, runConfigJsonSchema } from "../../train/resolve_config.ts";
+
+interface PretrainOptions extends JsonObject {
+  readonly data?: string;
+  readonly out?: string;
+  readonly preset?: string;
+  readonly config?: string;
+  readonly resume?: string | true;
+  readonly adapter: AdapterName;
+  readonly printConfig?: true;
+  readonly printSchema?: true;
+}
+
+/** `spark3d pretrain`: data preparation and training of one network. */
+export function pretrainCommand(context: CommandContext): CommandUnknownOpts {
+  const command = new Command()
+    .description(
+      "Pre-trains a network on unlabelled volumes: prepares them, trains with a progress bar, and leaves checkpoints, " +
+        "metrics, a picture and summary.json in the run folder. Without --data it generates a demo cohort first. " +
+        "Ctrl-C saves and stops; --resume goes on.",
+    )
+    .option("--data <dir>", "folder of volumes (BIDS or plain), or a prepared store")
+    .option("--out <dir>", "run folder, new or empty (default: runs/<date-time>)")
+    .option("--resume [dir]", "go on with a run: the folder, --out, or the newest in runs/")
+    .addOption(
+      new Option("--preset <name>", `whole run: ${Object.keys(runPresets).join(", ")} (default: demo)`),
+    )
+    .option(
+      "--config <file>",
+      "JSON file of settings; options on the command line win",
+    ) as unknown as CommandUnknownOpts;
+  addConfigFlags(command);
+  return command
+    .addOption(adapterOption())
+    .option("--print-config", "print the complete configuration and stop")
+    .option("--print-schema", "print the JSON Schema of a configuration file and stop")
+    .addOption(jsonOption())
+    .action((...args) => pretrainAction(context, args[0] as PretrainOptions));
+}
+
+async function pretrainAction(context: CommandContext, options: PretrainOptions): Promise<void> {
+  const { output } = context;
+  if (options.printSchema) return output.document(runConfigJsonSchema());
+  if (options.resume !== undefined && (options.data ?? options.config ?? options.preset) !== undefined) {
+    throw new UsageError(
+      "--resume goes on with the run's own data and settings: leave out --data, --config and --preset",
+    );
+  }
+  const flags = readConfigFlags(options);
+  if (options.resume === undefined) {
+    const file = options.config === undefined ? undefined : await readJson(options.config);
+    const config = resolveRunConfig({ preset: options.preset, file, fileName: options.config, flags });
+    if (options.printConfig) return output.document(config);
+    return await train(context, await startRun(options, config, output));
+  }
+  const folder = await findRunFolder(options.resume, options.out);
+  const { config: stored, inputs } = await readRunInputs(folder);
+  const fileName = join(folder, runFiles.config);
+  const config = resolveRunConfig({ preset: "paper", file: stored, fileName, flags });
+  if (options.printConfig) return output.document(config);
+  await train(context, {
+    config,
+    out: folder,
+    store: inputs.store,
+    data: inputs.data,
+    resume: true,
+    adapter: options.adapter,
+  });
+}
+
+interface Run {
+  readonly config: RunConfig;
+  readonly out: string;
+  readonly data: string | null;
+  /** prepared store, relative to the run folder when inside it */
+  readonly store: string;
+  readonly resume: boolean;
+  readonly adapter: AdapterName;
+}
+
+async function startRun(options: PretrainOptions, config: RunConfig, output: Output): Promise<Run> {
+  const out = await makeRunFolder(options.out);
+  output.log(`run folder ${out}`);
+  const data = options.data ?? null;
+  const run = { config, out, data, resume: false, adapter: options.adapter, store: runFiles.store };
+  await writeRunInputs(out, config, { data, store: run.store, spark3d: spark3dVersion });
+  return run;
+}
+
+async function train(context: CommandContext, run: Run): Promise<void> {
+  const { output } = context;
+  using signal = stopSignal((name) => output.log(`${name}: saving and stopping; once more to stop at once`));
+  const store = join(run.out, run.store);
+  const { isStore } = await import("../../data/store.ts");
+  if (!await isStore(store)) {
+    const { ensureDemoCohort } = await import("../demo_cohort.ts");
+    const { prepareData } = await import("../prepare_data.ts");
+    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output);
+    await prepareData({ source, out: store, spacing: run.config.spacing, signal }, output);
+  }
+  const { pretrain } = await import("../../train/pretrain.ts");
+  const { showTrainEvents } = await import("../train_progress.ts");
+  const summary = await pretrain({
+    config: run.config,
+    store,
+    out: run.out,
+    resume: run.resume,
+    adapter: run.adapter,
+    signal,
+    onEvent: showTrainEvents(output),
+  });
+  if (signal.aborted) throw signal.reason;
+  output.result({ out: run.out, ...summary }, JSON.stringify(summary, null, 1));
+}

@@ -1,0 +1,66 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CliError, fileError } from "./errors.ts";
+
+/** Path of a `file:` URL. */
+export const fromFileUrl = (url: URL): string => fileURLToPath(url);
+
+export { basename, dirname, join, resolve };
+
+/** Whether a path exists; only "not found" counts as no. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError("look at", path, error);
+  }
+}
+
+/** Names in a folder; none when there is no such folder. */
+export async function listFolder(path: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw fileError("list", path, error);
+  }
+}
+
+/** Makes a folder for results and proves that it takes files. */
+export async function makeWritableFolder(path: string): Promise<void> {
+  const probe = join(path, `.write_test_${crypto.randomUUID()}.tmp`);
+  try {
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.writeFile(probe, new Uint8Array(1));
+    await Deno.remove(probe);
+  } catch (error) {
+    throw fileError("write to", path, error);
+  }
+}
+
+/** Reads a JSON file. */
+export async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError(`Cannot read ${path}: it is not JSON (${reason}): correct the file`, 1, {
+      cause: error,
+    });
+  }
+}
+
+/** `20261123-142501`, local time. */
+export function timeName(date: Date): string {
+  const pad = (value: number) => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}${pad(date.getMonth() + 1)}${pad(date.getDate())}`;
+  return `${day}-${pad(date.getHours())}${pad(date.getMinutes())}${pad(date.getSeconds())}`;
+}

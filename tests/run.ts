@@ -1,0 +1,104 @@
+/**
+ * Runs every check of this checkout (`spark3d test`): format, lint, types, tests, doc examples, recorded values, line
+ * coverage. The last line is `N passed, N failed`, with `, N skipped` when some were; exit code 1 when anything failed.
+ *
+ *   --slow          also the long checks of tests/slow
+ *   --filter=TEXT   only tests whose name contains TEXT
+ *   --no-coverage   do not measure coverage: numerical loops run about ten times faster without
+ *   --fail-fast     stop after the first stage that fails
+ *   --json          one JSON object on stdout, everything else on stderr
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { addCounts, type Counts, formatCounts, noCounts } from "./runner/counts.ts";
+import { installSlowPackages } from "./runner/slow_packages.ts";
+import { coverageStage, denoStage, programStage, type Stage, testStage } from "./runner/stages.ts";
+
+const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
+
+/** The stages of a run, in order. */
+async function stagesFor(options: { slow: boolean; filtered: boolean }): Promise<Stage[]> {
+  const tests: Stage[] = [
+    // Coverage makes numerical loops about ten times slower, so whole runs have a folder of their own, not measured.
+    testStage("tests", { paths: ["tests"], ignore: ["tests/slow", "tests/end_to_end"], covered: true }),
+    testStage("end to end tests", { paths: ["tests/end_to_end"] }),
+  ];
+  const slow: Stage[] = [testStage("slow tests", { paths: ["tests/slow"] })];
+  if (options.filtered) return options.slow ? [...tests, ...slow] : tests;
+  const stages = [
+    denoStage("format", ["fmt", "--check"]),
+    denoStage("lint", ["lint", "--quiet"]),
+    denoStage("types", ["check", "--quiet", "--doc", "."]),
+    ...tests,
+    testStage("doc examples", {
+      paths: ["mod.ts", "kernels", "model", "data", "train", "README.md", "docs"],
+      doc: true,
+    }),
+    programStage("recorded values", "tests/golden/run.ts", []),
+  ];
+  if (options.slow) {
+    stages.push(...slow);
+    if (await Deno.stat(swiftShader).then(() => true, () => false)) {
+      const env = { VK_DRIVER_FILES: swiftShader };
+      stages.push(
+        programStage(
+          "recorded values, SwiftShader",
+          "tests/golden/run.ts",
+          [..."abcdef"].map((group) => `${group}_`),
+          env,
+        ),
+      );
+    }
+  }
+  return [...stages, coverageStage];
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: {
+      "slow": { type: "boolean", default: false },
+      "filter": { type: "string" },
+      "no-coverage": { type: "boolean", default: false },
+      "fail-fast": { type: "boolean", default: false },
+      "json": { type: "boolean", default: false },
+    },
+  });
+  const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+  const log = values.json ? (line: string) => console.error(line) : (line: string) => console.log(line);
+  if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp"); // silences a warning of each adapter request
+  const filter = values.filter ?? null;
+  const coverage = values["no-coverage"] || filter !== null ? null : `${root}/coverage/raw`;
+  if (coverage !== null) await Deno.remove(coverage, { recursive: true }).catch(() => {});
+  if (values.slow) await installSlowPackages(log);
+  let total = noCounts;
+  const results: { stage: string; seconds: number; counts: Counts }[] = [];
+  for (const stage of await stagesFor({ slow: values.slow, filtered: filter !== null })) {
+    log(`== ${stage.name}`);
+    const started = performance.now();
+    let counts: Counts;
+    try {
+      counts = await stage.run({ root, log, filter, coverage });
+    } catch (error) {
+      log(`${stage.name}: ${error instanceof Error ? error.stack : error}`);
+      counts = { ...noCounts, failed: 1 };
+    }
+    total = addCounts(total, counts);
+    results.push({ stage: stage.name, seconds: (performance.now() - started) / 1000, counts });
+    if (values["fail-fast"] && counts.failed > 0) break;
+  }
+  log("");
+  for (const { stage, seconds, counts } of results) {
+    log(
+      `${counts.failed > 0 ? "FAILED" : "ok    "} ${stage.padEnd(30)} ${formatCounts(counts)} (${
+        seconds.toFixed(1)
+      } s)`,
+    );
+  }
+  const ok = total.failed === 0 && total.passed > 0;
+  if (values.json) console.log(JSON.stringify({ ok, ...total, stages: results }));
+  log(formatCounts(total.passed + total.failed > 0 ? total : { ...total, failed: filter === null ? 1 : 0 }));
+  return ok ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main());
