@@ -1,0 +1,108 @@
+/** Small checks shared by shape rules. */
+import { ShapeError } from "../errors.ts";
+import { byteLength, type Cost, type Dims3, elementCount, type TensorSpec } from "../spec.ts";
+
+/** Throws unless `condition`. @throws {ShapeError} with the operation's name in front */
+export function require(
+  condition: boolean,
+  op: string,
+  message: string,
+  found?: unknown,
+  wanted?: unknown,
+): asserts condition {
+  if (!condition) throw new ShapeError(`Cannot apply ${op}: ${message}`, { op, found, wanted });
+}
+
+/** Whether two shapes are equal. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((extent, i) => extent === b[i]);
+}
+
+/** Splits `[N, C, D, H, W]`. @throws {ShapeError} when the tensor is not f32 of rank 5 */
+export function volume(
+  op: string,
+  name: string,
+  spec: TensorSpec,
+): { n: number; c: number; size: Dims3; voxels: number } {
+  require(
+    spec.shape.length === 5,
+    op,
+    `${name} has shape [${spec.shape}], wanted [N, C, D, H, W]`,
+    spec.shape,
+    "[N, C, D, H, W]",
+  );
+  const [n, c, d, h, w] = spec.shape;
+  return { n, c, size: [d, h, w], voxels: d * h * w };
+}
+
+/** Requires one shape for several tensors. @throws {ShapeError} */
+export function requireSame(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
+  require(
+    sameShape(a.shape, b.shape),
+    op,
+    `${names} have shapes [${a.shape}] and [${b.shape}], wanted equal shapes`,
+  );
+}
+
+/** Cost of reading all inputs and writing all outputs once, with `flop` operations. */
+export function streamCost(
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+  flop: number,
+): Cost {
+  const bytes = (specs: readonly TensorSpec[]) => specs.reduce((sum, s) => sum + byteLength(s), 0);
+  return { flop, bytesRead: bytes(inputs), bytesWritten: bytes(outputs) };
+}
+
+/** Total elements of the first spec. */
+export function count(specs: readonly TensorSpec[]): number {
+  return elementCount(specs[0].shape);
+}
+
+/**
+ * Edge of the mask's blocks at a size.
+ *
+ * @param mask spec `[N, 1, g0, g1, g2]`
+ * @throws {ShapeError} when the size is not a multiple of the grid; sizes below the grid must be treated as unmasked by the caller
+ */
+export function blockEdge(op: string, mask: TensorSpec, n: number, size: Dims3): Dims3 {
+  const { n: masks, c, size: grid } = volume(op, "mask", mask);
+  require(
+    masks === n && c === 1,
+    op,
+    `mask has shape [${mask.shape}], wanted [${n}, 1, g0, g1, g2]`,
+    mask.shape,
+  );
+  const edge = size.map((extent, axis) => extent / grid[axis]);
+  require(
+    edge.every((e) => Number.isInteger(e) && e >= 1),
+    op,
+    `size ${size.join("x")} is no multiple of the mask grid ${
+      grid.join("x")
+    }: choose patch and block so that every level is`,
+    size,
+    grid,
+  );
+  return edge as unknown as Dims3;
+}
+
+/** Calls `visit(index, maskIndex)` for every voxel of sample `n`, with offsets inside one channel and inside the mask. */
+export function forEachMasked(
+  n: number,
+  size: Dims3,
+  grid: Dims3,
+  visit: (voxel: number, cell: number) => void,
+): void {
+  const [d, h, w] = size;
+  const [ed, eh, ew] = [d / grid[0], h / grid[1], w / grid[2]];
+  let voxel = 0;
+  for (let z = 0; z < d; z++) {
+    for (let y = 0; y < h; y++) {
+      for (let x = 0; x < w; x++) {
+        const cell = ((n * grid[0] + Math.floor(z / ed)) * grid[1] + Math.floor(y / eh)) * grid[2] +
+          Math.floor(x / ew);
+        visit(voxel++, cell);
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** Shared lowering of operations that treat every element alike. */
+import {
+  type DeviceFacts,
+  elementCount,
+  type Lowering,
+  type LowerRequest,
+  type TensorSpec,
+} from "../spec.ts";
+import { input, kernel, output, type Param, WORKGROUP } from "../wgsl/module.ts";
+
+/** Elements that one thread handles, `WORKGROUP` apart. */
+const PER_THREAD = 4;
+
+/**
+ * Lowers `outputs[0][i] = expression` over flat tensors of equal length.
+ *
+ * @param names WGSL names of the inputs; inside `expression` they are the element at `i`
+ * @param expression WGSL of the result, may use `p.<param>`
+ */
+export function lowerElementwise<A>(
+  request: LowerRequest<A>,
+  label: string,
+  names: readonly string[],
+  expression: string,
+  params: Readonly<Record<string, Param>> = {},
+): Lowering {
+  const n = elementCount(request.outputs[0].shape);
+  const overwritten = request.inPlace.find(([, o]) => o === 0)?.[0];
+  const bindings = names.flatMap((name, i) => i === overwritten ? [] : [input(i, `${name}_`)]);
+  const loads = names.map((name, i) => `let ${name} = ${i === overwritten ? "out" : `${name}_`}[i];`).join(
+    " ",
+  );
+  return {
+    variant: overwritten === undefined ? "flat" : "flat in place",
+    scratch: [],
+    kernels: [kernel({
+      label: `${label} ${shapeText(request.outputs[0])}${overwritten === undefined ? "" : " in place"}`,
+      bindings: [...bindings, output(0, "out")],
+      params: { n, ...params },
+      groups: Math.ceil(n / (WORKGROUP * PER_THREAD)),
+      device: request.device,
+      body: `
+let base = group * ${WORKGROUP * PER_THREAD}u + lid;
+for (var k = 0u; k < ${PER_THREAD}u; k++) {
+  let i = base + k * ${WORKGROUP}u;
+  if (i < p.n) { ${loads} out[i] = ${expression}; }
+}`,
+    })],
+  };
+}
+
+/** A shape as `1x32x80x80x80`. */
+export function shapeText(spec: TensorSpec): string {
+  return spec.shape.join("x");
+}
+
+/** Rows (runs along the last axis) of `[N, C, D, H, W]` handled by one thread each. */
+export function rowGroups(rows: number): number {
+  return Math.ceil(rows / WORKGROUP);
+}
+
+/** A workgroup size that the device allows. */
+export function workgroupFor(device: DeviceFacts): number {
+  return Math.min(WORKGROUP, device.maxInvocations);
+}

@@ -1,0 +1,213 @@
+/** Runs a plan: buffers, pipelines and bind groups are made once, then every step re-encodes the same dispatches. */
+import { DeviceError, PlanError } from "../errors.ts";
+import { type Cost, type Dispatch, elementCount, type Plan } from "../spec.ts";
+import { type Gpu, guarded } from "./device.ts";
+import { ParameterStore } from "./parameters.ts";
+import { buildPipelines } from "./pipelines.ts";
+import { fillPoison, poisonSchedule } from "./poison.ts";
+import { timeDispatches } from "./profile.ts";
+import { StagingRing } from "./transfer.ts";
+
+interface Recorded {
+  readonly dispatch: Dispatch;
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+}
+
+/** Time of one dispatch in a profile. */
+export interface DispatchTime {
+  readonly node: string;
+  readonly label: string;
+  readonly op: string;
+  readonly ms: number;
+  readonly cost: Cost;
+}
+
+/** Options of {@link Executor.create}. */
+export interface ExecutorOptions {
+  /** Store of parameters and states; the executor makes and owns one when absent. */
+  readonly parameters?: ParameterStore;
+  /** Fill memory with NaN before its first write and after its last use: late or early reads become visible. */
+  readonly poison?: boolean;
+}
+
+/** A plan on a device. */
+export class Executor implements Disposable {
+  #staging: StagingRing;
+  private constructor(
+    readonly gpu: Gpu,
+    readonly plan: Plan,
+    readonly parameters: ParameterStore,
+    readonly buffers: readonly GPUBuffer[],
+    private readonly owned: readonly Disposable[],
+    private readonly uniforms: GPUBuffer,
+    private readonly phases: ReadonlyMap<string, readonly Recorded[]>,
+    private readonly poison: ReadonlyMap<string, ReturnType<typeof poisonSchedule>> | null,
+  ) {
+    this.#staging = new StagingRing(gpu);
+  }
+
+  /**
+   * Allocates, compiles and binds.
+   *
+   * @throws {DeviceError} when memory runs out or WGSL does not compile
+   */
+  static create(gpu: Gpu, plan: Plan, options: ExecutorOptions = {}): Promise<Executor> {
+    return guarded(gpu, "allocate the plan", async () => {
+      const owned: Disposable[] = [];
+      let parameters = options.parameters;
+      if (!parameters) {
+        parameters = ParameterStore.create(gpu, plan);
+        owned.push(parameters);
+      }
+      const store = parameters;
+      const buffers = plan.buffers.map((buffer, i) =>
+        store.buffers.get(i) ?? gpu.device.createBuffer({
+          label: buffer.label,
+          size: buffer.size,
+          usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+        })
+      );
+      const pipelines = await buildPipelines(gpu, plan.sources);
+      const all = Object.values(plan.phases).flat();
+      const stride = 256;
+      const uniforms = gpu.device.createBuffer({
+        label: "params",
+        size: Math.max(stride, all.length * stride),
+        usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+      });
+      const packed = new Uint8Array(Math.max(stride, all.length * stride));
+      all.forEach((dispatch, i) => {
+        if (dispatch.params.length > stride) {
+          throw new PlanError(`Cannot pass ${dispatch.params.length} bytes to ${dispatch.label}`);
+        }
+        packed.set(dispatch.params, i * stride);
+      });
+      gpu.device.queue.writeBuffer(uniforms, 0, packed);
+      const phases = new Map<string, Recorded[]>();
+      let number = 0;
+      for (const [name, dispatches] of Object.entries(plan.phases)) {
+        phases.set(
+          name,
+          dispatches.map((dispatch) => {
+            const pipeline = pipelines[dispatch.source];
+            const entries: GPUBindGroupEntry[] = dispatch.bindings.map((range, binding) => ({
+              binding,
+              resource: { buffer: buffers[range.buffer], offset: range.offset, size: range.size },
+            }));
+            entries.push({
+              binding: entries.length,
+              resource: { buffer: uniforms, offset: number++ * stride, size: dispatch.params.length },
+            });
+            const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+            return { dispatch, pipeline, group };
+          }),
+        );
+      }
+      const poison = options.poison
+        ? new Map(Object.keys(plan.phases).map((name) => [name, poisonSchedule(plan, name)]))
+        : null;
+      return new Executor(gpu, plan, store, buffers, owned, uniforms, phases, poison);
+    });
+  }
+
+  #phase(phase: string): readonly Recorded[] {
+    const recorded = this.phases.get(phase);
+    if (!recorded) {
+      throw new PlanError(`Cannot run phase ${phase}: the plan has ${[...this.phases.keys()].join(", ")}`);
+    }
+    return recorded;
+  }
+
+  /** Encodes and submits a phase; returns at once. @throws {PlanError} when the plan has no such phase */
+  run(phase: string): void {
+    const recorded = this.#phase(phase);
+    if (this.poison) return this.#runPoisoned(phase, recorded);
+    const encoder = this.gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (const { dispatch, pipeline, group } of recorded) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...dispatch.workgroups);
+    }
+    pass.end();
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  #runPoisoned(phase: string, recorded: readonly Recorded[]): void {
+    const schedule = this.poison!.get(phase)!;
+    recorded.forEach(({ dispatch, pipeline, group }, i) => {
+      for (const buffer of schedule.before[i]) fillPoison(this.gpu.device, this.buffers[buffer]);
+      const encoder = this.gpu.device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...dispatch.workgroups);
+      pass.end();
+      this.gpu.device.queue.submit([encoder.finish()]);
+      for (const buffer of schedule.after[i]) fillPoison(this.gpu.device, this.buffers[buffer]);
+    });
+  }
+
+  /** Sets every accumulator (role gradient) to zero. */
+  clearAccumulators(): void {
+    const encoder = this.gpu.device.createCommandEncoder();
+    this.plan.buffers.forEach((buffer, i) => {
+      if (buffer.role === "gradient") encoder.clearBuffer(this.buffers[i]);
+    });
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Writes an input before the next `run`.
+   * @throws {PlanError} when the name is unknown or the byte length differs
+   */
+  write(name: string, data: ArrayBufferView<ArrayBuffer>): void {
+    const range = this.plan.named[name];
+    if (!range) throw new PlanError(`Cannot write ${name}: the plan has no such tensor`);
+    if (data.byteLength !== range.size) {
+      throw new PlanError(
+        `Cannot write ${name}: found ${data.byteLength} bytes, wanted ${range.size} [${range.spec.shape}]`,
+      );
+    }
+    this.gpu.device.queue.writeBuffer(this.buffers[range.buffer], range.offset, data);
+  }
+
+  /** Reads a named tensor back as f32. Stalls. @throws {PlanError} when the name is unknown or not f32 */
+  async read(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const range = this.plan.named[name];
+    if (!range) {
+      throw new PlanError(
+        `Cannot read ${name}: the plan has no such named tensor; declare it with graph.output`,
+      );
+    }
+    if (range.spec.dtype !== "f32") {
+      throw new PlanError(`Cannot read ${name}: it is ${range.spec.dtype}, wanted f32`);
+    }
+    const data = await this.#staging.read(this.buffers[range.buffer], range.offset, range.size);
+    return new Float32Array(data, 0, elementCount(range.spec.shape));
+  }
+
+  /** Waits until all submitted work is done. Stalls. @throws {DeviceError} when the device failed */
+  async finish(): Promise<void> {
+    const failure = await Promise.race([
+      this.gpu.device.queue.onSubmittedWorkDone().then(() => null),
+      this.gpu.failed,
+    ]);
+    if (failure instanceof DeviceError) throw failure;
+  }
+
+  /** Runs a phase once with a timestamp around every dispatch. Stalls. @throws {DeviceError} without timestamp-query */
+  profile(phase: string): Promise<readonly DispatchTime[]> {
+    return timeDispatches(this.gpu, this.#phase(phase));
+  }
+
+  [Symbol.dispose](): void {
+    this.buffers.forEach((buffer, i) => {
+      if (!this.parameters.buffers.has(i)) buffer.destroy();
+    });
+    this.uniforms.destroy();
+    this.#staging[Symbol.dispose]();
+    for (const thing of this.owned) thing[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,70 @@
+/** Owns the persistent tensors of a plan: parameters and optimiser state, readable and writable by name. */
+import { PlanError } from "../errors.ts";
+import { elementCount, type Plan } from "../spec.ts";
+import type { Gpu } from "./device.ts";
+import { StagingRing } from "./transfer.ts";
+
+const ROLES = new Set(["parameter", "state"]);
+
+/** Buffers of role parameter and state, created zeroed. One store may serve several executors with the same tensors. */
+export class ParameterStore implements Disposable {
+  readonly buffers: ReadonlyMap<number, GPUBuffer>;
+  #staging: StagingRing;
+
+  private constructor(readonly gpu: Gpu, readonly plan: Plan, buffers: Map<number, GPUBuffer>) {
+    this.buffers = buffers;
+    this.#staging = new StagingRing(gpu);
+  }
+
+  /** Allocates the store of a plan; every tensor starts at zero. */
+  static create(gpu: Gpu, plan: Plan): ParameterStore {
+    const buffers = new Map<number, GPUBuffer>();
+    plan.buffers.forEach((buffer, i) => {
+      if (!ROLES.has(buffer.role)) return;
+      buffers.set(
+        i,
+        gpu.device.createBuffer({
+          label: buffer.label,
+          size: buffer.size,
+          usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+        }),
+      );
+    });
+    return new ParameterStore(gpu, plan, buffers);
+  }
+
+  #range(name: string) {
+    const range = this.plan.named[name];
+    const buffer = range && this.buffers.get(range.buffer);
+    if (!range || !buffer) {
+      throw new PlanError(`Cannot access ${name}: the plan has no such parameter or state`);
+    }
+    return { range, buffer };
+  }
+
+  /**
+   * Writes a tensor, C order as in PyTorch.
+   * @throws {PlanError} when the name is unknown or the number of elements differs
+   */
+  write(name: string, values: Float32Array<ArrayBuffer>): void {
+    const { range, buffer } = this.#range(name);
+    const wanted = elementCount(range.spec.shape);
+    if (values.length !== wanted) {
+      throw new PlanError(
+        `Cannot write ${name}: found ${values.length} elements, wanted ${wanted} [${range.spec.shape}]`,
+      );
+    }
+    this.gpu.device.queue.writeBuffer(buffer, range.offset, values);
+  }
+
+  /** Reads a tensor back, C order. Stalls. @throws {PlanError} when the name is unknown */
+  async read(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const { range, buffer } = this.#range(name);
+    return new Float32Array(await this.#staging.read(buffer, range.offset, range.size));
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.buffers.values()) buffer.destroy();
+    this.#staging[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,45 @@
+/** Compute pipelines keyed by their WGSL text, built in parallel, with readable compile errors. */
+import { DeviceError } from "../errors.ts";
+import type { Gpu } from "./device.ts";
+
+/**
+ * The pipelines of all `sources`, in order; texts seen before are not compiled again.
+ *
+ * @throws {DeviceError} with line, column and the line's text when WGSL does not compile
+ */
+export function buildPipelines(gpu: Gpu, sources: readonly string[]): Promise<readonly GPUComputePipeline[]> {
+  return Promise.all(sources.map((source) => {
+    let pipeline = gpu.pipelines.get(source);
+    if (!pipeline) {
+      pipeline = buildPipeline(gpu.device, source);
+      gpu.pipelines.set(source, pipeline);
+    }
+    return pipeline;
+  }));
+}
+
+async function buildPipeline(device: GPUDevice, source: string): Promise<GPUComputePipeline> {
+  device.pushErrorScope("validation");
+  const module = device.createShaderModule({ code: source });
+  const moduleError = device.popErrorScope();
+  const info = await module.getCompilationInfo();
+  const error = info.messages.find((m) => m.type === "error");
+  if (error || await moduleError) {
+    const message = error?.message ?? (await moduleError)!.message;
+    const line = error ? source.split("\n")[error.lineNum - 1] ?? "" : "";
+    throw new DeviceError(
+      `Cannot compile a kernel: ${message}${
+        error ? ` at line ${error.lineNum}, column ${error.linePos}: ${line.trim()}` : ""
+      }`,
+      { reason: "wgsl" },
+    );
+  }
+  try {
+    return await device.createComputePipelineAsync({
+      layout: "auto",
+      compute: { module, entryPoint: "main" },
+    });
+  } catch (cause) {
+    throw new DeviceError(`Cannot build a compute pipeline: ${cause}`, { reason: "pipeline" }, { cause });
+  }
+}

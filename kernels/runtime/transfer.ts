@@ -1,0 +1,55 @@
+/** Moves data between host and device: reusable staging buffers for reading back. */
+import { DeviceError } from "../errors.ts";
+import type { Gpu } from "./device.ts";
+
+/** Reads device buffers through mapped staging buffers that are kept for the next read of the same size. */
+export class StagingRing implements Disposable {
+  #free = new Map<number, GPUBuffer[]>();
+  #all: GPUBuffer[] = [];
+
+  constructor(readonly gpu: Gpu) {}
+
+  /**
+   * Copies `size` bytes to the host. Stalls until the GPU is idle (in Deno the whole thread): keep it out of step loops.
+   *
+   * @throws {DeviceError} when the device fails meanwhile
+   */
+  async read(source: GPUBuffer, offset: number, size: number): Promise<ArrayBuffer> {
+    const staging = this.#take(size);
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, offset, staging, 0, size);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (cause) {
+      throw new DeviceError(`Cannot read ${size} bytes back from the GPU: ${cause}`, { reason: "map" }, {
+        cause,
+      });
+    }
+    const data = staging.getMappedRange().slice(0);
+    staging.unmap();
+    this.#free.get(staging.size)!.push(staging);
+    return data;
+  }
+
+  #take(size: number): GPUBuffer {
+    const rounded = Math.max(4096, 2 ** Math.ceil(Math.log2(size)));
+    const free = this.#free.get(rounded) ?? [];
+    this.#free.set(rounded, free);
+    const reused = free.pop();
+    if (reused) return reused;
+    const buffer = this.gpu.device.createBuffer({
+      label: "staging",
+      size: rounded,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    this.#all.push(buffer);
+    return buffer;
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#all) buffer.destroy();
+    this.#all = [];
+    this.#free.clear();
+  }
+}

@@ -1,0 +1,199 @@
+/** The vocabulary of the kernel layer: tensor specs, costs, kernels, operations and plans. Types and arithmetic only. */
+import type { Value } from "./graph/graph.ts";
+
+/** Element type of a tensor on the device. */
+export type DType = "f32" | "f16" | "u32" | "i32";
+
+/** Extent along depth, height and width. */
+export type Dims3 = readonly [d: number, h: number, w: number];
+
+/**
+ * How a tensor lies in memory. `dense`: C order, last axis fastest, exactly PyTorch's contiguous order.
+ * `blocks`: kept blocks of a coarse grid stored one after another; reserved for the sparse encoder.
+ */
+export type Layout =
+  | { readonly kind: "dense" }
+  | { readonly kind: "blocks"; readonly edge: number; readonly kept: number; readonly grid: Dims3 };
+
+/** Shape, element type and layout of a tensor. Activations are `[N, C, D, H, W]`. */
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly layout: Layout;
+}
+
+/** The dense layout, shared so that specs compare cheaply. */
+export const DENSE: Layout = { kind: "dense" };
+
+/**
+ * A dense tensor spec.
+ * @param shape extents, e.g. `[1, 32, 160, 160, 160]`
+ */
+export function tensor(shape: readonly number[], dtype: DType = "f32"): TensorSpec {
+  return { shape, dtype, layout: DENSE };
+}
+
+/** Number of elements of a shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Bytes of one element. */
+export function elementBytes(dtype: DType): number {
+  return dtype === "f16" ? 2 : 4;
+}
+
+/** Bytes of a tensor, rounded up to a multiple of 4 as WebGPU copies demand. */
+export function byteLength(spec: TensorSpec): number {
+  return Math.ceil(elementCount(spec.shape) * elementBytes(spec.dtype) / 4) * 4;
+}
+
+/** Arithmetic and ideal memory traffic of one application of an operation. */
+export interface Cost {
+  readonly flop: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+/** Which tensor of a node a binding refers to. */
+export interface PortRef {
+  readonly kind: "input" | "output" | "scratch";
+  readonly index: number;
+}
+
+/** How a kernel touches a binding. */
+export type Access = "read" | "read_write";
+
+/**
+ * One dispatch. The WGSL text is also the key of the pipeline cache; shapes that do not change the code travel in
+ * `params`, so that one pipeline serves many layers.
+ */
+export interface KernelSpec {
+  readonly label: string;
+  readonly source: string;
+  /** Bytes of the uniform block bound after the storage bindings. */
+  readonly params: Uint8Array<ArrayBuffer>;
+  readonly bindings: readonly { readonly port: PortRef; readonly access: Access }[];
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** The kernels of one node, in order, and the scratch tensors they share. */
+export interface Lowering {
+  readonly variant: string;
+  readonly kernels: readonly KernelSpec[];
+  readonly scratch: readonly TensorSpec[];
+}
+
+/** Limits and features of a device as plain data, so that planning needs no GPU. Sizes in bytes. */
+export interface DeviceFacts {
+  readonly adapter: string;
+  readonly maxBinding: number;
+  readonly maxBuffer: number;
+  readonly maxStorageBindings: number;
+  readonly maxWorkgroupBytes: number;
+  readonly maxInvocations: number;
+  readonly maxGroupsPerDimension: number;
+  readonly offsetAlignment: number;
+  readonly f16: boolean;
+  readonly timestamps: boolean;
+}
+
+/** What an operation is asked to lower. */
+export interface LowerRequest<A> {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly attrs: A;
+  /** Pairs (input, output) that share one buffer; the kernel must bind it once as `read_write`, through the output. */
+  readonly inPlace: readonly (readonly [input: number, output: number])[];
+  readonly device: DeviceFacts;
+}
+
+/** What an operation's gradient rule sees. */
+export interface GradientScope<A> {
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** Gradient of the loss with respect to each output; null where none flows. */
+  readonly gradients: readonly (Value | null)[];
+  /** Whether a gradient of this input is wanted. */
+  readonly needed: readonly boolean[];
+  readonly attrs: A;
+  apply<B>(op: OpDef<B>, inputs: readonly Value[], attrs: B): readonly Value[];
+}
+
+/** Inputs of the float64 reference of an operation. */
+export interface ReferenceIo<A> {
+  readonly inputs: readonly Float64Array[];
+  readonly inputSpecs: readonly TensorSpec[];
+  readonly outputSpecs: readonly TensorSpec[];
+  readonly attrs: A;
+}
+
+/** One operation: shape rule, gradient, cost, kernels and reference in one place. */
+export interface OpDef<A = unknown> {
+  readonly name: string;
+  /** Output specs. @throws {ShapeError} when the inputs do not fit. */
+  infer(inputs: readonly TensorSpec[], attrs: A): readonly TensorSpec[];
+  cost(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], attrs: A): Cost;
+  lower(request: LowerRequest<A>): Lowering;
+  /** Pairs (input, output) that always share a buffer: in-place updates of persistent tensors. */
+  readonly updates?: readonly (readonly [input: number, output: number])[];
+  /** Pairs (input, output) that may share a buffer when the input dies at this node. */
+  readonly mayOverwrite?: readonly (readonly [input: number, output: number])[];
+  /** Gradient of each input as further nodes, null where not needed or zero. */
+  gradient?(scope: GradientScope<A>): readonly (Value | null)[];
+  /** Plain float64 loops over dense arrays; the meaning of the operation. */
+  reference(io: ReferenceIo<A>): readonly Float64Array[];
+}
+
+/** A byte range of a buffer of the plan. */
+export interface BufferRange {
+  readonly buffer: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What a buffer of a plan holds. */
+export type BufferRole = "slot" | "parameter" | "gradient" | "state" | "input" | "output";
+
+/** One recorded dispatch. */
+export interface Dispatch {
+  readonly label: string;
+  readonly node: string;
+  readonly op: string;
+  readonly source: number;
+  readonly params: Uint8Array<ArrayBuffer>;
+  readonly bindings: readonly BufferRange[];
+  readonly access: readonly Access[];
+  /** What each binding holds: value names, or node and index of a scratch tensor. Checked by `verifyPlan`. */
+  readonly tenants: readonly string[];
+  /** Buffers whose earlier contents (named `input`) this dispatch's node replaces in place. */
+  readonly overwrites: readonly { readonly buffer: number; readonly input: string }[];
+  readonly workgroups: readonly [number, number, number];
+  /** Cost of the node, attributed to its first dispatch; zero for the others. */
+  readonly cost: Cost;
+}
+
+/** Everything needed to run a graph on a device: buffers, WGSL sources and dispatch lists. */
+export interface Plan {
+  readonly buffers: readonly { readonly size: number; readonly role: BufferRole; readonly label: string }[];
+  readonly sources: readonly string[];
+  readonly phases: Readonly<Record<string, readonly Dispatch[]>>;
+  readonly named: Readonly<
+    Record<string, BufferRange & { readonly spec: TensorSpec; readonly role: BufferRole }>
+  >;
+  readonly report: PlanReport;
+}
+
+/** Figures of a plan. `peakBytes` is all device memory of the plan; `transient*` concerns slots only. */
+export interface PlanReport {
+  readonly peakBytes: number;
+  readonly persistentBytes: number;
+  readonly transientBytes: number;
+  readonly transientLowerBoundBytes: number;
+  readonly transientSumBytes: number;
+  readonly slots: number;
+  readonly pipelines: number;
+  readonly phases: Readonly<
+    Record<string, { readonly dispatches: number; readonly flop: number; readonly bytes: number }>
+  >;
+}
