@@ -85,7 +85,10 @@ async function main(): Promise<number> {
     }
     total = addCounts(total, counts);
     results.push({ stage: stage.name, seconds: (performance.now() - started) / 1000, counts });
-    if (values["fail-fast"] && counts.failed > 0) break;
+    if (values["fail-fast"] && counts.failed > 0) {
+      log(`stopped at the first stage that failed: ${stage.name}`);
+      break;
+    }
   }
   log("");
   for (const { stage, seconds, counts } of results) {

@@ -148,15 +148,15 @@ export const runConfigSchema = z.strictObject({
 }).check(({ value, issues }) => {
   const fault = (path: PropertyKey[], message: string, input: unknown) =>
     issues.push({ code: "custom", path, message, input });
-  value.patch.forEach((size, axis) => {
-    if (size % value.mask.block !== 0) {
-      const near = nearestMultiples(size, value.mask.block);
-      fault(
-        ["patch", axis],
-        `Patch edge ${size} is not a multiple of mask.block ${value.mask.block}: use ${near}`,
-        size,
-      );
-    }
+  const cube = new Set(value.patch).size === 1;
+  (cube ? [value.patch[0]] : value.patch).forEach((size, axis) => {
+    if (size % value.mask.block === 0) return;
+    const near = nearestMultiples(size, value.mask.block);
+    fault(
+      cube ? ["patch"] : ["patch", axis],
+      `Patch edge ${size} is not a multiple of mask.block ${value.mask.block}: use ${near}`,
+      size,
+    );
   });
   const { ratio } = value.mask;
   if (ratio.kind === "uniform" && ratio.low > ratio.high) {

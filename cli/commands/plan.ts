@@ -1,7 +1,8 @@
-import { adapterOption } from "../adapter.ts";
+import { type AdapterName, adapterOption } from "../adapter.ts";
 import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
+import { UsageError } from "../errors.ts";
 import { jsonOption } from "../options.ts";
 import { readJson } from "../paths.ts";
 import { networkPresetNames, type RunConfig } from "../../train/config.ts";
@@ -47,6 +48,10 @@ async function planConfig(
   flags: JsonObject,
 ): Promise<RunConfig> {
   const { preset, config } = options;
+  const known = [...Object.keys(runPresets), ...networkPresetNames];
+  if (preset !== undefined && !known.includes(preset)) {
+    throw new UsageError(`Unknown --preset ${preset}: expected one of ${[...new Set(known)].join(", ")}`);
+  }
   const file = config === undefined ? undefined : await readJson(config);
   const network = networkPresetNames.find((name) => name === preset && !Object.hasOwn(runPresets, name));
   return network === undefined

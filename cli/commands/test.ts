@@ -13,12 +13,14 @@ export function testCommand(context: CommandContext): CommandUnknownOpts {
     .option("--slow", "also run the long checks (installs what they need with apt-get when run as root)")
     .option("--filter <text>", "run only the tests whose name contains this, and no other check")
     .option("--no-coverage", "do not measure line coverage (numerical tests then run about ten times faster)")
+    .option("--fail-fast", "stop after the first stage that fails")
     .addOption(jsonOption())
     .action(async (options) => {
       const args: string[] = [];
       if (options.slow) args.push("--slow");
       if (options.filter !== undefined) args.push(`--filter=${options.filter}`);
       if (!options.coverage) args.push("--no-coverage");
+      if (options.failFast) args.push("--fail-fast");
       if (options.json) args.push("--json");
       context.exitCode = await runModule("tests/run.ts", args);
     }) as unknown as CommandUnknownOpts;
