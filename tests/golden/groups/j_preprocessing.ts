@@ -1,0 +1,101 @@
+import { cropToNonzero, fillHoles, nonzeroMask } from "../../../data/crop.ts";
+import { intensityStatistics, rescaleTo01, zScore } from "../../../data/normalize.ts";
+import { preprocessArray } from "../../../data/preprocess.ts";
+import { type Dims3, voxelCount } from "../../../data/volume.ts";
+import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
+
+type CaseTest = (group: GoldenGroup, golden: GoldenCase, check: Checker) => void;
+
+const OPS: Readonly<Record<string, CaseTest>> = {
+  crop_to_nonzero: cropCase,
+  z_score: zScoreCase,
+  rescale_to_01: rescaleCase,
+  preprocess_chain: chainCase,
+};
+
+/** Cropping, normalisation and the whole chain of preprocessing. */
+export function run(group: GoldenGroup, check: Checker): Promise<void> {
+  for (const golden of group.manifest.cases) {
+    const test = OPS[golden.op];
+    if (test) test(group, golden, check);
+    else check.miss(golden.id, golden.op, "unknown op");
+  }
+  return Promise.resolve();
+}
+
+function floats(group: GoldenGroup, golden: GoldenCase, name: string): { data: Float32Array; shape: Dims3 } {
+  const { data, shape } = group.tensor(golden.inputs[name]);
+  return {
+    data: Float32Array.from(data as ArrayLike<number>, Number),
+    shape: shape.slice(-3) as unknown as Dims3,
+  };
+}
+
+/** Labels of an input; those stored plus one have `_plus1` in their name. */
+function labels(group: GoldenGroup, golden: GoldenCase, name: string): Int32Array | undefined {
+  const ref = golden.inputs[name];
+  if (!ref) return undefined;
+  const offset = name.endsWith("_plus1") ? 1 : 0;
+  return Int32Array.from(group.tensor(ref).data as ArrayLike<number>, (value) => Number(value) - offset);
+}
+
+const plusOne = (values: Int32Array): Int32Array => values.map((value) => value + 1);
+
+function cropCase(group: GoldenGroup, golden: GoldenCase, check: Checker): void {
+  const { data, shape } = floats(group, golden, "data");
+  const { attributes, outputs } = golden;
+  const crop = cropToNonzero(data, shape);
+  if (!crop) return check.miss(golden.id, "cropped", "no non-zero voxel");
+  const box = crop.box.start.map((start, axis) => [start, crop.box.stop[axis]]);
+  check.equal(golden.id, "bbox", box, attributes.bbox);
+  check.equal(golden.id, "cropped_shape", crop.shape, attributes.cropped_shape);
+  const count = (mask: Uint8Array) => mask.reduce((sum, value) => sum + value, 0);
+  const mask = nonzeroMask(data, shape);
+  check.equal(golden.id, "nonzero_voxels", count(mask), attributes.nonzero_voxels);
+  check.equal(golden.id, "filled_voxels", count(fillHoles(mask, shape)), attributes.filled_voxels);
+  check.close(golden.id, "cropped", crop.data, outputs.cropped);
+  check.close(golden.id, "mask_label_plus1", plusOne(crop.labels), outputs.mask_label_plus1);
+  const label = labels(group, golden, "label");
+  if (label) {
+    const marked = cropToNonzero(data, shape, label)!.labels;
+    check.close(golden.id, "cropped_label_plus1", plusOne(marked), outputs.cropped_label_plus1);
+  }
+}
+
+function zScoreCase(group: GoldenGroup, golden: GoldenCase, check: Checker): void {
+  const { data } = floats(group, golden, "cropped");
+  const { use_mask_for_norm: useMask, mean_f64: mean, std_f64: std } = golden.attributes;
+  const inside = useMask ? labels(group, golden, "mask_label_plus1") : undefined;
+  const statistics = intensityStatistics(data, inside);
+  check.closeNumber(golden.id, "mean", statistics.mean, mean, { rtol: 1e-10 });
+  check.closeNumber(golden.id, "std", statistics.std, std, { rtol: 1e-10 });
+  zScore(data, inside);
+  check.close(golden.id, "normalised", data, golden.outputs.normalised);
+}
+
+function rescaleCase(group: GoldenGroup, golden: GoldenCase, check: Checker): void {
+  const { data } = floats(group, golden, "cropped");
+  rescaleTo01(data);
+  check.close(golden.id, "normalised", data, golden.outputs.normalised);
+}
+
+function chainCase(group: GoldenGroup, golden: GoldenCase, check: Checker): void {
+  const { data, shape } = floats(group, golden, "data");
+  const { attributes, outputs } = golden;
+  const result = preprocessArray(data, shape, {
+    spacing: attributes.spacing as Dims3,
+    targetSpacing: attributes.target_spacing as Dims3 | null,
+    transpose: attributes.transpose_forward as Dims3,
+    useMask: attributes.use_mask_for_norm as boolean,
+    labels: labels(group, golden, "label"),
+  });
+  if (!result) return check.miss(golden.id, "data_out", "no non-zero voxel");
+  const box = result.box.start.map((start, axis) => [start, result.box.stop[axis]]);
+  check.equal(golden.id, "bbox", box, attributes.bbox);
+  check.equal(golden.id, "new_shape", result.shape, attributes.new_shape);
+  check.equal(golden.id, "voxels", result.data.length % voxelCount(result.shape), 0);
+  check.close(golden.id, "data_out", result.data, outputs.data_out);
+  if (outputs.label_out_plus1) {
+    check.close(golden.id, "label_out_plus1", plusOne(result.labels!), outputs.label_out_plus1);
+  }
+}
