@@ -156,21 +156,12 @@ export async function preprocessFile(
   const transpose = options.transpose ?? [0, 1, 2];
   const targetSpacing = options.targetSpacing === undefined ? [1, 1, 1] as const : options.targetSpacing;
   checkTarget(path, volume, transpose, targetSpacing, maxBytes);
-  const result = preprocessArray(volume.data, volume.shape, {
+  const result = runChain(path, volume, {
     spacing: volume.spacing,
     targetSpacing,
     transpose,
     useMask: options.useMask,
   });
-  if (!result) {
-    const remedy = "remove the image or export it again";
-    throw new DataError({
-      file: path,
-      found: "zero in every voxel",
-      wanted: "an image with content",
-      remedy,
-    });
-  }
   const { shape, spacing, origin, direction, affine } = volume;
   return {
     ...result,
