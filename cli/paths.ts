@@ -18,6 +18,19 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** Checks that a folder is there before work on it begins; `action` is for the message. */
+export async function requireFolder(action: string, path: string): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (error) {
+    throw fileError(action, path, error);
+  }
+  if (!info.isDirectory) {
+    throw new CliError(`Cannot ${action} ${path}: it is a file, expected a folder: check the path`);
+  }
+}
+
 /** Names in a folder; none when there is no such folder. */
 export async function listFolder(path: string): Promise<string[]> {
   try {

@@ -67,7 +67,8 @@ export function resolveRunConfig(layers: ConfigLayers = {}): RunConfig {
     }]);
   }
   const flags = layers.flags ?? {};
-  const base: JsonObject = runPresets[preset as keyof typeof runPresets];
+  const recipe: JsonObject = runConfigSchema.parse({});
+  const base = mergeConfig(recipe, runPresets[preset as keyof typeof runPresets]);
   const merged = mergeConfig(mergeConfig(base, file), flags);
   const result = runConfigSchema.safeParse(merged);
   if (result.success) return result.data;

@@ -5,7 +5,7 @@ import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
 import { UsageError } from "../errors.ts";
 import { jsonOption } from "../options.ts";
 import type { Output } from "../output.ts";
-import { dirname, join, readJson } from "../paths.ts";
+import { dirname, join, readJson, requireFolder } from "../paths.ts";
 import { findRunFolder, makeRunFolder, readRunInputs, runFiles, writeRunInputs } from "../run_folder.ts";
 import { stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
@@ -93,6 +93,7 @@ interface Run {
 }
 
 async function startRun(options: PretrainOptions, config: RunConfig, output: Output): Promise<Run> {
+  if (options.data !== undefined) await requireFolder("read the data folder", options.data);
   const out = await makeRunFolder(options.out);
   output.log(`run folder ${out}`);
   const data = options.data ?? null;
