@@ -1,0 +1,63 @@
+/**
+ * Reading, preparing and sampling of 3-D images: NIfTI files, data sets, the store that training reads, and keyed random streams.
+ *
+ * @module
+ */
+export { createLoader, type LoaderOptions, type PatchLoader } from "./loader.ts";
+export { cropToNonzero, fillHoles, nonzeroBox, nonzeroMask } from "./crop.ts";
+export { DataError, type DataErrorFields } from "./errors.ts";
+export { discover, type DiscoverOptions } from "./discover.ts";
+export { type DatasetFingerprint, medianSpacing } from "./fingerprint.ts";
+export { drawPatch, getPatchSize, type PatchPosition, type SampleKey, startRange } from "./sampler.ts";
+export { hashRandom, restoreRandom, type Rng, type RngState } from "./random.ts";
+export { type LoadedPatch, SampleReader, type SampleSource } from "./load_sample.ts";
+export {
+  type Affine,
+  applyAffine,
+  diagonalAffine,
+  type Dims3,
+  makeVolume,
+  type Vec3,
+  type Volume,
+  voxelCount,
+} from "./volume.ts";
+export { type NiftiFileHeader, readNifti, readNiftiHeader, type ReadNiftiOptions } from "./nifti.ts";
+export type { NiftiDatatype, NiftiGeometry, NiftiHeader } from "./nifti_header.ts";
+export { writeNifti, type WriteNiftiOptions } from "./nifti_write.ts";
+export { axisCodes, reorient } from "./orientation.ts";
+export { findNonFinite } from "./nifti_decode.ts";
+export { type IntensityStatistics, intensityStatistics, rescaleTo01, zScore } from "./normalize.ts";
+export { type ConfigurationName, type DatasetPlan, planDataset } from "./plan.ts";
+export {
+  prepareDataset,
+  type PreparedDataset,
+  type PrepareOptions,
+  type PrepareProgress,
+} from "./prepare.ts";
+export {
+  preprocessArray,
+  type PreprocessedImage,
+  preprocessFile,
+  type PreprocessOptions,
+} from "./preprocess.ts";
+export {
+  type PretrainData,
+  pretrainDataSchema,
+  pretrainEntries,
+  type PretrainEntry,
+  type PretrainImage,
+  readPretrainData,
+  writePretrainData,
+} from "./pretrain_data.ts";
+export { resampledShape, resampleImage, type ResampleOptions, separateZ } from "./resample.ts";
+export { resampleLabels } from "./resample_labels.ts";
+export { splitSubjects, type SubjectSplit, validationCount } from "./split.ts";
+export {
+  DatasetStore,
+  openStore,
+  type RejectedImage,
+  type StoreIndex,
+  type StoreVolume,
+  type Subset,
+} from "./store.ts";
+export { type StoredType, writeZarrArray, ZarrArray } from "./zarr.ts";
