@@ -1,20 +1,39 @@
 /** Workgroup tree reductions in a fixed order, so that sums repeat bit for bit. */
 
 /**
- * Declares `var<workgroup> <name>: array<vec4f, size>` and `fn <name>Sum(lid, value) -> vec4f`, which returns the sum
- * over the workgroup to every thread. Must be called from uniform control flow.
+ * Declares `fn <name>Sum(lid, value: vec4f) -> vec4f`, which returns the sum over the workgroup to every thread.
+ * Must be called from uniform control flow.
  *
  * @param size threads of the workgroup, a power of two
  */
 export function treeSum(name: string, size: number): string {
+  return tree(name, size, "Sum", (a, b) => `${a} + ${b}`);
+}
+
+/**
+ * Declares `fn <name>Merge(lid, value: vec4f) -> vec4f` for moments `(count, mean, sum of squared deviations, unused)`:
+ * pairs merge by Chan, Golub and LeVeque's update, which keeps its precision when the mean dwarfs the deviation.
+ */
+export function treeMoments(name: string, size: number): string {
+  return `${MERGE_MOMENTS}\n${tree(name, size, "Merge", (a, b) => `mergeMoments(${a}, ${b})`)}`;
+}
+
+/** `fn mergeMoments(a, b)` on `(count, mean, sum of squared deviations, unused)`. */
+export const MERGE_MOMENTS = `fn mergeMoments(a: vec4f, b: vec4f) -> vec4f {
+  let count = a.x + b.x;
+  if (count == 0.0) { return vec4f(); }
+  let delta = b.y - a.y;
+  return vec4f(count, a.y + delta * (b.x / count), a.z + b.z + delta * delta * (a.x * b.x / count), 0.0);
+}`;
+
+function tree(name: string, size: number, suffix: string, combine: (a: string, b: string) => string): string {
   const steps: string[] = [];
   for (let half = size / 2; half >= 1; half /= 2) {
-    steps.push(
-      `if (lid < ${half}u) { ${name}[lid] = ${name}[lid] + ${name}[lid + ${half}u]; } workgroupBarrier();`,
-    );
+    const merged = combine(`${name}[lid]`, `${name}[lid + ${half}u]`);
+    steps.push(`if (lid < ${half}u) { ${name}[lid] = ${merged}; } workgroupBarrier();`);
   }
   return `var<workgroup> ${name}: array<vec4f, ${size}>;
-fn ${name}Sum(lid: u32, value: vec4f) -> vec4f {
+fn ${name}${suffix}(lid: u32, value: vec4f) -> vec4f {
   ${name}[lid] = value;
   workgroupBarrier();
   ${steps.join("\n  ")}

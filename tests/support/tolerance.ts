@@ -28,6 +28,7 @@ export function assertAllClose(
   let share = 1;
   for (let i = 0; i < wanted.length; i++) {
     const budget = tolerance.atol + tolerance.rtol * Math.abs(wanted[i]);
+    if (actual[i] === wanted[i]) continue;
     const used = Math.abs(actual[i] - wanted[i]) / budget;
     if (!(used <= share)) {
       worst = i;

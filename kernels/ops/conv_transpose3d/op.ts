@@ -1,0 +1,258 @@
+/** Transposed 3D convolution with kernel = stride in {1, 2} per axis, and its gradients. */
+import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
+import { input, output, scratch } from "../../wgsl/module.ts";
+import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
+import { count, require, sameShape, streamCost, volume } from "../check.ts";
+import { type ConvGeometry, dims, volumeOf } from "../conv3d/geometry.ts";
+import { gatherKernel } from "../conv3d/gather.wgsl.ts";
+import { packedCount, packKernel } from "../conv3d/pack.wgsl.ts";
+import {
+  convBiasGradient,
+  convForward,
+  convInputGradient,
+  type ConvSizes,
+  convWeightGradient,
+} from "../conv3d/reference.ts";
+import {
+  chunkCount,
+  partialCount,
+  partialKernels,
+  reduceKernel,
+  type WeightGradientDraft,
+} from "../conv3d/weight_gradient.wgsl.ts";
+import { shapeText } from "../elementwise.ts";
+
+/** Kernel and stride per axis, 1 or 2. */
+export interface ConvTranspose3dAttrs {
+  readonly stride: Dims3;
+  readonly bias: boolean;
+}
+
+function geometry(stride: Dims3): ConvGeometry {
+  return { kernel: stride, stride, padding: [0, 0, 0] };
+}
+
+function sizes(coarse: TensorSpec, fine: TensorSpec): ConvSizes {
+  return {
+    n: coarse.shape[0],
+    inChannels: fine.shape[1],
+    outChannels: coarse.shape[1],
+    inSize: fine.shape.slice(2) as unknown as Dims3,
+    outSize: coarse.shape.slice(2) as unknown as Dims3,
+  };
+}
+
+function macs(coarse: TensorSpec, fine: TensorSpec): number {
+  return coarse.shape[1] * count([fine]);
+}
+
+/**
+ * `y[n,o, s p + r] = b[o] + sum_c x[n,c,p] w[c,o,r]`, r in kernel.
+ *
+ * Inputs `[x, w, b?]`: x `[N, C, D, H, W]`, w `[C, O, sd, sh, sw]` (PyTorch order), b `[O]`; output `[N, O, sd D, sh H, sw W]`.
+ * @throws {ShapeError} for strides other than 1 and 2 or tensors that do not fit
+ * Source: torch.nn.functional.conv_transpose3d without padding.
+ */
+export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
+  name: "convTranspose3d",
+  infer(inputs, attrs) {
+    const op = "convTranspose3d";
+    require(
+      attrs.stride.every((s) => s === 1 || s === 2),
+      op,
+      `stride is ${attrs.stride.join("x")}, wanted 1 or 2 per axis`,
+    );
+    const x = volume(op, "x", inputs[0]);
+    const w = inputs[1];
+    require(
+      w.shape.length === 5 && w.shape[0] === x.c && sameShape(w.shape.slice(2), attrs.stride),
+      op,
+      `weight has shape [${w.shape}], wanted [${x.c}, O, ${attrs.stride.join(", ")}]`,
+    );
+    if (attrs.bias) {
+      require(
+        sameShape(inputs[2].shape, [w.shape[1]]),
+        op,
+        `bias has shape [${inputs[2].shape}], wanted [${w.shape[1]}]`,
+      );
+    }
+    return [tensor([x.n, w.shape[1], ...dims((a) => x.size[a] * attrs.stride[a])])];
+  },
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], outputs[0])),
+  lower({ inputs: [x, w], outputs: [y], attrs, device }) {
+    const s = sizes(x, y);
+    const taps = volumeOf(attrs.stride);
+    const pack = {
+      by: "output" as const,
+      outChannels: s.outChannels,
+      inChannels: s.inChannels,
+      first: 0,
+      channels: s.inChannels,
+      taps,
+    };
+    return {
+      variant: "gather",
+      scratch: [tensor([packedCount(pack)])],
+      kernels: [
+        packKernel({
+          ...pack,
+          label: `pack by output ${shapeText(w)}`,
+          device,
+          source: input(1, "w"),
+          target: scratch(0, "packed", "read_write"),
+        }),
+        gatherKernel({
+          label: `convTranspose3d ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
+            s.inSize.join("x")
+          }`,
+          device,
+          direction: "transposed",
+          geometry: geometry(attrs.stride),
+          n: s.n,
+          inSize: s.outSize,
+          outSize: s.inSize,
+          outChannels: s.inChannels,
+          sources: [{ binding: input(0, "x0"), channels: s.outChannels }],
+          weights: scratch(0, "weights", "read"),
+          bias: attrs.bias ? input(2, "bias") : null,
+          output: output(0, "y"),
+        }),
+      ],
+    };
+  },
+  gradient({ inputs: [x, w], gradients: [dy], needed, attrs, apply }) {
+    const dx = needed[0] ? apply(convTranspose3dInputGradient, [dy!, w], attrs)[0] : null;
+    const dw = needed[1] ? apply(convTranspose3dWeightGradient, [x, dy!], attrs)[0] : null;
+    return attrs.bias ? [dx, dw, needed[2] ? apply(channelSum, [dy!], {})[0] : null] : [dx, dw];
+  },
+  reference({ inputs: [x, w, b], inputSpecs, outputSpecs: [y], attrs }) {
+    const s = sizes(inputSpecs[0], y);
+    const result = convInputGradient(x, w, s, geometry(attrs.stride));
+    const voxels = volumeOf(s.inSize);
+    return [attrs.bias ? result.map((v, i) => v + b[Math.floor(i / voxels) % s.inChannels]) : result];
+  },
+};
+
+/** `dx` of {@link convTranspose3d}: a strided convolution. Inputs `[dy, w]`; output `[N, C, D, H, W]`. */
+export const convTranspose3dInputGradient: OpDef<ConvTranspose3dAttrs> = {
+  name: "convTranspose3dInputGradient",
+  infer([dy, w], attrs) {
+    const { n, size } = volume("convTranspose3dInputGradient", "dy", dy);
+    return [tensor([n, w.shape[0], ...dims((a) => size[a] / attrs.stride[a])])];
+  },
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(outputs[0], inputs[0])),
+  lower({ inputs: [dy, w], outputs: [dx], attrs, device }) {
+    const s = sizes(dx, dy);
+    const pack = {
+      by: "input" as const,
+      outChannels: s.outChannels,
+      inChannels: s.inChannels,
+      first: 0,
+      channels: s.inChannels,
+      taps: volumeOf(attrs.stride),
+    };
+    return {
+      variant: "gather",
+      scratch: [tensor([packedCount(pack)])],
+      kernels: [
+        packKernel({
+          ...pack,
+          label: `pack ${shapeText(w)}`,
+          device,
+          source: input(1, "w"),
+          target: scratch(0, "packed", "read_write"),
+        }),
+        gatherKernel({
+          label: `convTranspose3d.dx ${s.inChannels}->${s.outChannels} s${attrs.stride.join("")} ${
+            s.outSize.join("x")
+          }`,
+          device,
+          direction: "forward",
+          geometry: geometry(attrs.stride),
+          n: s.n,
+          inSize: s.inSize,
+          outSize: s.outSize,
+          outChannels: s.outChannels,
+          sources: [{ binding: input(0, "x0"), channels: s.inChannels }],
+          weights: scratch(0, "weights", "read"),
+          bias: null,
+          output: output(0, "y"),
+        }),
+      ],
+    };
+  },
+  reference({ inputs: [dy, w], inputSpecs, outputSpecs: [dx], attrs }) {
+    return [convForward(dy, w, undefined, sizes(dx, inputSpecs[0]), geometry(attrs.stride))];
+  },
+};
+
+/** `dw` of {@link convTranspose3d}. Inputs `[x, dy]`; output `[C, O, sd, sh, sw]`. */
+export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
+  name: "convTranspose3dWeightGradient",
+  infer: ([x, dy], attrs) => [tensor([x.shape[1], dy.shape[1], ...attrs.stride])],
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], inputs[1])),
+  lower({ inputs: [x, dy], attrs, device }) {
+    const s = sizes(x, dy);
+    const draft: WeightGradientDraft = {
+      label: `convTranspose3d.dw ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
+        s.inSize.join("x")
+      }`,
+      device,
+      geometry: geometry(attrs.stride),
+      n: s.n,
+      inSize: s.inSize,
+      outSize: s.outSize,
+      outChannels: s.outChannels,
+      sources: [{ binding: input(1, "source"), channels: s.inChannels }],
+      dy: input(0, "dy"),
+      bias: false,
+    };
+    return {
+      variant: "split rows",
+      scratch: [tensor([chunkCount(draft), partialCount(draft)])],
+      kernels: [
+        ...partialKernels(draft, scratch(0, "partials", "read_write")),
+        reduceKernel(draft, scratch(0, "partials", "read"), output(0, "dw"), null),
+      ],
+    };
+  },
+  reference({ inputs: [x, dy], inputSpecs, attrs }) {
+    return [convWeightGradient(dy, x, sizes(inputSpecs[0], inputSpecs[1]), geometry(attrs.stride))];
+  },
+};
+
+/** `s[c] = sum_{n,p} x[n,c,p]`: the gradient of a bias. Input `[N, C, D, H, W]`; output `[C]`. */
+export const channelSum: OpDef<Record<string, never>> = {
+  name: "channelSum",
+  infer: ([x]) => [tensor([volume("channelSum", "x", x).c])],
+  cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
+  lower({ inputs: [x], device }) {
+    const label = `channelSum ${shapeText(x)}`;
+    return {
+      variant: "two stages",
+      scratch: [partialSpec(x)],
+      kernels: [
+        channelSums({
+          label,
+          device,
+          spec: x,
+          partial: 0,
+          bindings: [input(0, "x")],
+          each: "sum.x = sum.x + x[i];",
+        }),
+        finishPerChannel({
+          label,
+          device,
+          spec: x,
+          partial: 0,
+          bindings: [output(0, "y")],
+          store: "y[c] = sum.x;",
+        }),
+      ],
+    };
+  },
+  reference({ inputs: [x], inputSpecs: [spec] }) {
+    const { n, c, voxels } = volume("channelSum", "x", spec);
+    return [convBiasGradient(x, n, c, voxels)];
+  },
+};

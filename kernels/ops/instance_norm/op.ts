@@ -1,0 +1,324 @@
+/** Instance norm, dense or restricted to visible voxels, fused with a residual sum and LeakyReLU; and its gradients. */
+import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
+import { input, kernel, output, scratch, WORKGROUP } from "../../wgsl/module.ts";
+import { MERGE_MOMENTS, treeMoments } from "../../wgsl/reduce.ts";
+import { channelMap, channelSums, finishPerSample, partialSpec } from "../channelwise.ts";
+import { count, require, requireSame, sameShape, streamCost, volume } from "../check.ts";
+import { shapeText } from "../elementwise.ts";
+import { normBackward, normForward } from "./reference.ts";
+
+/** Attributes of {@link instanceNorm}; inputs come in the order x, gamma, beta, residual, mask, each where its flag is set. */
+export interface InstanceNormAttrs {
+  readonly eps: number;
+  readonly affine: boolean;
+  readonly residual: boolean;
+  readonly masked: boolean;
+  /** Slope of the LeakyReLU that follows; 1 for none. */
+  readonly slope: number;
+}
+
+/** Position of each optional input; -1 where absent. */
+export function normInputs(
+  attrs: InstanceNormAttrs,
+): { gamma: number; beta: number; residual: number; mask: number; count: number } {
+  let next = 1;
+  const take = (present: boolean) => present ? next++ : -1;
+  return {
+    gamma: take(attrs.affine),
+    beta: take(attrs.affine),
+    residual: take(attrs.residual),
+    mask: take(attrs.masked),
+    count: next,
+  };
+}
+
+function checkNorm(op: string, inputs: readonly TensorSpec[], attrs: InstanceNormAttrs): void {
+  const at = normInputs(attrs);
+  require(
+    inputs.length === at.count,
+    op,
+    `found ${inputs.length} tensors, wanted ${at.count} for ${JSON.stringify(attrs)}`,
+  );
+  const x = volume(op, "x", inputs[0]);
+  for (const i of [at.gamma, at.beta]) {
+    if (i >= 0) {
+      require(
+        sameShape(inputs[i].shape, [x.c]),
+        op,
+        `gamma or beta has shape [${inputs[i].shape}], wanted [${x.c}]`,
+      );
+    }
+  }
+  if (at.residual >= 0) requireSame(op, inputs[0], inputs[at.residual], "x and residual");
+  if (at.mask >= 0) {
+    const wanted = [x.n, 1, ...x.size];
+    require(
+      sameShape(inputs[at.mask].shape, wanted),
+      op,
+      `mask has shape [${inputs[at.mask].shape}], wanted [${wanted}]`,
+    );
+  }
+}
+
+/**
+ * `y = lrelu(gamma * (x - mean) / sqrt(var + eps) + beta + residual)`, statistics per sample and channel, biased variance.
+ *
+ * Masked: statistics over voxels whose mask is 1; the normalised part of hidden voxels is 0 (not beta), then residual and
+ * LeakyReLU apply to every voxel. x, residual `[N, C, D, H, W]`; gamma, beta `[C]`; mask `[N, 1, D, H, W]` of 0 and 1.
+ * Outputs: y like x; statistics `[N, C, 4]` = mean, 1/sqrt(var + eps), number of voxels, 0.
+ * @throws {ShapeError} when the tensors do not fit
+ * Source: torch InstanceNorm3d; masked form: sparse norm of SparK over visible positions.
+ */
+export const instanceNorm: OpDef<InstanceNormAttrs> = {
+  name: "instanceNorm",
+  infer(inputs, attrs) {
+    checkNorm("instanceNorm", inputs, attrs);
+    return [inputs[0], tensor([inputs[0].shape[0], inputs[0].shape[1], 4])];
+  },
+  cost: (inputs, outputs) => streamCost([inputs[0], ...inputs], outputs, 8 * count(outputs)),
+  lower({ inputs, attrs, device }) {
+    const at = normInputs(attrs);
+    const spec = inputs[0];
+    const label = `instanceNorm ${shapeText(spec)}${attrs.masked ? " masked" : ""}`;
+    const mask = at.mask >= 0 ? [input(at.mask, "mask")] : [];
+    const visible = at.mask >= 0 ? "if (mask[m] > 0.5)" : "";
+    const affine = at.gamma >= 0 ? [input(at.gamma, "gamma"), input(at.beta, "beta")] : [];
+    const residual = at.residual >= 0 ? [input(at.residual, "residual")] : [];
+    return {
+      variant: attrs.masked ? "masked" : "dense",
+      scratch: [partialSpec(spec)],
+      kernels: [
+        channelSums({
+          label: `${label} statistics`,
+          device,
+          spec,
+          partial: 0,
+          bindings: [input(0, "x"), ...mask],
+          before: "var shift = 0.0;",
+          each: `${visible} {
+            let value = x[i];
+            if (sum.x == 0.0) { shift = value; }
+            let d = value - shift;
+            sum = sum + vec4f(1.0, d, d * d, 0.0);
+          }`,
+          tree: {
+            declaration: treeMoments("tree", WORKGROUP),
+            call: `treeMerge(lid, vec4f(sum.x, select(0.0, shift + sum.y / sum.x, sum.x > 0.0),
+              select(0.0, max(0.0, sum.z - sum.y * sum.y / sum.x), sum.x > 0.0), 0.0))`,
+          },
+        }),
+        finishPerSample({
+          label: `${label} statistics`,
+          device,
+          spec,
+          partial: 0,
+          bindings: [output(1, "statistics", "vec4f")],
+          declarations: MERGE_MOMENTS,
+          combine: "mergeMoments(sum, part)",
+          params: { eps: { f32: attrs.eps } },
+          store: "statistics[nc] = vec4f(sum.y, 1.0 / sqrt(sum.z / max(sum.x, 1.0) + p.eps), sum.x, 0.0);",
+        }),
+        channelMap({
+          label: `${label} apply`,
+          device,
+          spec,
+          bindings: [
+            input(0, "x"),
+            { ...output(1, "statistics", "vec4f"), access: "read" },
+            ...affine,
+            ...residual,
+            ...mask,
+            output(0, "y"),
+          ],
+          params: { slope: { f32: attrs.slope } },
+          before: `let s = statistics[nc];
+            let scale = s.y${affine.length ? " * gamma[c]" : ""}; let offset = ${
+            affine.length ? "beta[c]" : "0.0"
+          };`,
+          each: `var value = (x[i] - s.x) * scale + offset;
+            ${mask.length ? "value = select(0.0, value, mask[m] > 0.5);" : ""}
+            ${residual.length ? "value = value + residual[i];" : ""}
+            y[i] = ${attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > 0.0)"};`,
+        }),
+      ],
+    };
+  },
+  gradient({ inputs, outputs, gradients: [dy], attrs, apply }) {
+    const at = normInputs(attrs);
+    const pick = (i: number) => i >= 0 ? [inputs[i]] : [];
+    const results = apply(
+      instanceNormGradient,
+      [
+        inputs[0],
+        outputs[1],
+        dy!,
+        ...(attrs.slope === 1 ? [] : [outputs[0]]),
+        ...pick(at.gamma),
+        ...pick(at.mask),
+      ],
+      attrs,
+    );
+    const [dx, sums] = results;
+    const gradients: (typeof dx | null)[] = new Array(at.count).fill(null);
+    gradients[0] = dx;
+    if (at.residual >= 0) gradients[at.residual] = attrs.slope === 1 ? dy : results[2];
+    if (at.gamma >= 0) {
+      [gradients[at.gamma], gradients[at.beta]] = apply(normParameterGradient, [sums], {});
+    }
+    return gradients;
+  },
+  reference({ inputs, inputSpecs, attrs }) {
+    const at = normInputs(attrs);
+    const pick = (i: number) => i >= 0 ? inputs[i] : null;
+    const [y, statistics] = normForward(inputSpecs[0].shape, attrs, {
+      x: inputs[0],
+      gamma: pick(at.gamma),
+      beta: pick(at.beta),
+      residual: pick(at.residual),
+      mask: pick(at.mask),
+    });
+    return [y, statistics];
+  },
+};
+
+/** Order of the inputs of {@link instanceNormGradient}. */
+function gradientInputs(attrs: InstanceNormAttrs): { y: number; gamma: number; mask: number } {
+  let next = 3;
+  const take = (present: boolean) => present ? next++ : -1;
+  return { y: take(attrs.slope !== 1), gamma: take(attrs.affine), mask: take(attrs.masked) };
+}
+
+/**
+ * Gradient of {@link instanceNorm}: with `g = dy * lrelu'(y)` and `xh = (x - mean) * inv`,
+ * `dx = gamma inv (g - mean(g) - xh mean(g xh))` at visible voxels, 0 at hidden ones.
+ *
+ * Inputs `[x, statistics, dy, y (unless slope 1), gamma?, mask?]`.
+ * Outputs: dx; sums `[N, C, 2]` = sum(g), sum(g xh) over visible voxels; and, with residual and slope, `g`.
+ */
+export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
+  name: "instanceNormGradient",
+  infer(inputs, attrs) {
+    const [x] = inputs;
+    requireSame("instanceNormGradient", x, inputs[2], "x and dy");
+    const outputs = [x, tensor([x.shape[0], x.shape[1], 2])];
+    return attrs.residual && attrs.slope !== 1 ? [...outputs, x] : outputs;
+  },
+  cost: (inputs, outputs) => streamCost([...inputs, ...inputs], outputs, 14 * count(outputs)),
+  lower({ inputs, outputs, attrs, device }) {
+    const at = gradientInputs(attrs);
+    const spec = inputs[0];
+    const label = `instanceNorm.dx ${shapeText(spec)}${attrs.masked ? " masked" : ""}`;
+    const y = at.y >= 0 ? [input(at.y, "y")] : [];
+    const mask = at.mask >= 0 ? [input(at.mask, "mask")] : [];
+    const gamma = at.gamma >= 0 ? [input(at.gamma, "gamma")] : [];
+    const residual = outputs.length === 3 ? [output(2, "dresidual")] : [];
+    const g = at.y >= 0 ? "dy[i] * select(p.slope, 1.0, y[i] > 0.0)" : "dy[i]";
+    const params = { slope: { f32: attrs.slope } };
+    const shared = [input(0, "x"), input(1, "statistics", "vec4f"), input(2, "dy"), ...y];
+    return {
+      variant: attrs.masked ? "masked" : "dense",
+      scratch: [partialSpec(spec), tensor([spec.shape[0] * spec.shape[1], 8])],
+      kernels: [
+        channelSums({
+          label: `${label} sums`,
+          device,
+          spec,
+          partial: 0,
+          bindings: [...shared, ...mask],
+          params,
+          before: "let s = statistics[nc];",
+          each: `${mask.length ? "if (mask[m] > 0.5)" : ""} {
+            let g = ${g};
+            sum = sum + vec4f(g, g * (x[i] - s.x) * s.y, 0.0, 0.0);
+          }`,
+        }),
+        finishPerSample({
+          label: `${label} sums`,
+          device,
+          spec,
+          partial: 0,
+          bindings: [
+            input(1, "statistics", "vec4f"),
+            ...gamma,
+            output(1, "sums", "vec2f"),
+            scratch(1, "coefficients", "read_write", "vec4f"),
+          ],
+          store: `sums[nc] = sum.xy;
+let s = statistics[nc];
+coefficients[2u * nc] = vec4f(s.x, s.y, s.y${gamma.length ? " * gamma[c]" : ""}, 0.0);
+coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
+        }),
+        channelMap({
+          label: `${label} apply`,
+          device,
+          spec,
+          bindings: [
+            input(0, "x"),
+            scratch(1, "coefficients", "read", "vec4f"),
+            input(2, "dy"),
+            ...y,
+            ...mask,
+            output(0, "dx"),
+            ...residual,
+          ],
+          params,
+          before: "let s = coefficients[2u * nc]; let t = coefficients[2u * nc + 1u];",
+          each: `let g = ${g};
+            ${residual.length ? "dresidual[i] = g;" : ""}
+            let value = s.z * (g - t.x - (x[i] - s.x) * s.y * t.y);
+            dx[i] = ${mask.length ? "select(0.0, value, mask[m] > 0.5)" : "value"};`,
+        }),
+      ],
+    };
+  },
+  reference({ inputs, inputSpecs, outputSpecs, attrs }) {
+    const at = gradientInputs(attrs);
+    const pick = (i: number) => i >= 0 ? inputs[i] : null;
+    const { dx, sums, g } = normBackward(inputSpecs[0].shape, attrs, {
+      x: inputs[0],
+      statistics: inputs[1],
+      dy: inputs[2],
+      y: pick(at.y),
+      gamma: pick(at.gamma),
+      mask: pick(at.mask),
+    });
+    return outputSpecs.length === 3 ? [dx, sums, g] : [dx, sums];
+  },
+};
+
+/** `dgamma[c] = sum_n sums[n,c,1]`, `dbeta[c] = sum_n sums[n,c,0]`. Input `[N, C, 2]`; outputs `[C]`, `[C]`. */
+export const normParameterGradient: OpDef<Record<string, never>> = {
+  name: "normParameterGradient",
+  infer: ([sums]) => [tensor([sums.shape[1]]), tensor([sums.shape[1]])],
+  cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
+  lower({ inputs: [sums], device }) {
+    const [n, c] = sums.shape;
+    return {
+      variant: "one stage",
+      scratch: [],
+      kernels: [kernel({
+        label: `instanceNorm.dgamma ${c}`,
+        device,
+        bindings: [input(0, "sums", "vec2f"), output(0, "dgamma"), output(1, "dbeta")],
+        params: { samples: n, channels: c },
+        groups: Math.ceil(c / WORKGROUP),
+        body: `
+if (tid >= p.channels) { return; }
+var total = vec2f();
+for (var n = 0u; n < p.samples; n++) { total = total + sums[n * p.channels + tid]; }
+dbeta[tid] = total.x;
+dgamma[tid] = total.y;`,
+      })],
+    };
+  },
+  reference({ inputs: [sums], inputSpecs: [spec] }) {
+    const [n, c] = spec.shape;
+    const dgamma = new Float64Array(c);
+    const dbeta = new Float64Array(c);
+    for (let i = 0; i < n * c; i++) {
+      dbeta[i % c] += sums[2 * i];
+      dgamma[i % c] += sums[2 * i + 1];
+    }
+    return [dgamma, dbeta];
+  },
+};
