@@ -28,9 +28,8 @@ const configFlags: readonly ConfigFlag[] = [
     path: ["patch"],
   },
   {
-    flags: "--spacing <mm>",
-    description: "voxel size to resample to, or D,H,W",
-    parse: threeNumbers(positiveNumber),
+    flags: "--spacing <name>",
+    description: "onemmiso (1 mm isotropic), median or noresample",
     path: ["spacing"],
   },
   {

@@ -5,6 +5,9 @@ import type { Output } from "./output.ts";
 /** Size and seed of the cohort that `pretrain` generates when it gets no data. */
 export const demoCohort = { subjects: 8, seed: 1 } as const;
 
+/** Name of its folder. */
+export const demoCohortName = `demo_cohort_${demoCohort.subjects}_seed${demoCohort.seed}`;
+
 /**
  * Finds the demo cohort in `folder`, or generates it there: procedural heads in a BIDS tree. It appears under its name
  * only when it is complete.
@@ -13,7 +16,7 @@ export const demoCohort = { subjects: 8, seed: 1 } as const;
  */
 export async function ensureDemoCohort(folder: string, output: Output): Promise<string> {
   const { subjects, seed } = demoCohort;
-  const path = join(folder, `demo_cohort_${subjects}_seed${seed}`);
+  const path = join(folder, demoCohortName);
   if (await exists(path)) {
     output.log(`no --data given: using the demo cohort in ${path}`);
     return path;
@@ -30,7 +33,8 @@ export async function ensureDemoCohort(folder: string, output: Output): Promise<
       seed,
       onProgress: (done: number) => bar.update(done),
     });
-    await Deno.rename(unfinished, path);
+    if (!await exists(path)) await Deno.rename(unfinished, path); // another process may have been faster
+    else await Deno.remove(unfinished, { recursive: true });
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
     throw error;

@@ -1,11 +1,11 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CliError, fileError } from "./errors.ts";
 
 /** Path of a `file:` URL. */
 export const fromFileUrl = (url: URL): string => fileURLToPath(url);
 
-export { basename, dirname, join, resolve };
+export { basename, dirname, isAbsolute, join, resolve };
 
 /** Whether a path exists; only "not found" counts as no. */
 export async function exists(path: string): Promise<boolean> {

@@ -1,25 +1,40 @@
+import type { PreparedDataset, PrepareOptions } from "../data/prepare.ts";
 import type { Output } from "./output.ts";
 
-/** What {@linkcode prepareData} is asked for. */
-export interface PrepareRequest {
-  /** folder of volumes: BIDS, or any folder of NIfTI files */
-  readonly source: string;
-  /** store to write */
-  readonly out: string;
-  /** voxel size to resample to, mm; null keeps each volume's own */
-  readonly spacing: readonly [number, number, number] | null;
-  readonly signal?: AbortSignal;
-}
-
-/** Prepares a folder of volumes and shows how far it is; files that cannot be used are named as warnings. */
-export async function prepareData(request: PrepareRequest, output: Output) {
-  const { prepareDataset } = await import("../data/store.ts");
-  output.log(`preparing ${request.source}`);
+/**
+ * Prepares a folder of volumes and shows how far it is. Each file that cannot be used is one warning; the others go on.
+ *
+ * @throws {DataError} when the source cannot be read, the store cannot be written, or no volume is usable
+ */
+export async function prepareData(options: PrepareOptions, output: Output): Promise<PreparedDataset> {
+  const { prepareDataset } = await import("../data/prepare.ts");
+  output.log(`preparing ${options.source}`);
   const bar = output.progress("prepare", 0);
-  const summary = await prepareDataset({
-    ...request,
-    onProgress: (done: number, total: number) => bar.update(done, "", total),
+  const prepared = await prepareDataset({
+    ...options,
+    onProgress: ({ done, total, id, status, reason }) => {
+      if (status === "rejected") output.warn(reason ?? `${id} is left out`);
+      bar.update(done, id.split("__").at(-1), total);
+    },
   });
   bar.end();
-  return summary;
+  for (const warning of prepared.warnings) output.warn(warning);
+  return prepared;
+}
+
+/** The facts of a finished store that a user or a script wants. */
+export function preparedFacts({ path, index, prepared, reused, warnings }: PreparedDataset) {
+  const { collection, configuration, dtype, volumes, rejected, split } = index;
+  return {
+    store: path,
+    collection,
+    configuration,
+    dtype,
+    prepared,
+    reused,
+    volumes: volumes.length,
+    rejected,
+    split,
+    warnings,
+  };
 }

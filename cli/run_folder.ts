@@ -33,6 +33,18 @@ export async function makeRunFolder(out: string | undefined): Promise<string> {
   return path;
 }
 
+/** Whether a folder is a finished store of prepared volumes. */
+export function isStore(path: string): Promise<boolean> {
+  return exists(join(path, "store.json"));
+}
+
+/** Takes back a run that never began: what the command line wrote, and the folder when nothing else is in it. */
+export async function removeRunFolder(path: string): Promise<void> {
+  for (const name of [runFiles.config, runFiles.inputs]) await Deno.remove(join(path, name)).catch(() => {});
+  await Deno.remove(join(path, runFiles.store), { recursive: true }).catch(() => {});
+  await Deno.remove(path).catch(() => {}); // fails when something else is in it, which then stays
+}
+
 /** Finds the run to go on with: the named folder, else `--out`, else the newest in `runs/`. */
 export async function findRunFolder(resume: string | true, out: string | undefined): Promise<string> {
   if (resume !== true && out !== undefined && resume !== out) {

@@ -23,6 +23,9 @@ export const lossNames = [
   "ms-ssim-masked",
 ] as const;
 
+/** Names of the voxel sizes that volumes are resampled to, as in the plans of data/. */
+export const spacingNames = ["onemmiso", "median", "noresample"] as const;
+
 const share = z.number().min(0).max(1);
 const hiddenShare = z.number().gt(0).lt(1);
 const edge = z.int().positive().max(1024);
@@ -141,9 +144,9 @@ export const runConfigSchema = z.strictObject({
     workers: z.int().positive().max(256).default(2).describe("threads that read patches"),
     prefetch: z.int().positive().max(1024).default(4).describe("batches kept ready"),
   }).prefault({}),
-  spacing: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]).nullable()
-    .default([1, 1, 1]).describe(
-      "voxel size that volumes are resampled to, mm; null keeps each volume's own",
+  spacing: z.enum(spacingNames).default("onemmiso")
+    .describe(
+      "voxel size of the prepared volumes: 1 mm isotropic, the median of the collection, or each volume's own",
     ),
 }).check(({ value, issues }) => {
   const fault = (path: PropertyKey[], message: string, input: unknown) =>

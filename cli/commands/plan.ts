@@ -31,7 +31,7 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
       const options = args[0] as {
         preset?: string;
         config?: string;
-        adapter: "auto" | "high" | "low" | "software";
+        adapter: AdapterName;
       };
       const config = await planConfig(options, readConfigFlags(options as unknown as JsonObject));
       const { describePlan } = await import("../../train/plan_report.ts");

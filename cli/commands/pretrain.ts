@@ -5,8 +5,17 @@ import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
 import { UsageError } from "../errors.ts";
 import { jsonOption } from "../options.ts";
 import type { Output } from "../output.ts";
-import { dirname, join, readJson, requireFolder } from "../paths.ts";
-import { findRunFolder, makeRunFolder, readRunInputs, runFiles, writeRunInputs } from "../run_folder.ts";
+import { dirname, isAbsolute, join, readJson, requireFolder, resolve } from "../paths.ts";
+import {
+  findRunFolder,
+  isStore,
+  makeRunFolder,
+  readRunInputs,
+  removeRunFolder,
+  runFiles,
+  writeRunInputs,
+} from "../run_folder.ts";
+import { demoCohortName, ensureDemoCohort } from "../demo_cohort.ts";
 import { stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
 import type { RunConfig } from "../../train/config.ts";
@@ -86,33 +95,31 @@ interface Run {
   readonly config: RunConfig;
   readonly out: string;
   readonly data: string | null;
-  /** prepared store, relative to the run folder when inside it */
+  /** prepared store, relative to the run folder or absolute */
   readonly store: string;
   readonly resume: boolean;
   readonly adapter: AdapterName;
 }
 
 async function startRun(options: PretrainOptions, config: RunConfig, output: Output): Promise<Run> {
-  if (options.data !== undefined) await requireFolder("read the data folder", options.data);
+  const data = options.data ?? null;
+  if (data !== null) await requireFolder("read the data folder", data);
   const out = await makeRunFolder(options.out);
   output.log(`run folder ${out}`);
-  const data = options.data ?? null;
-  const run = { config, out, data, resume: false, adapter: options.adapter, store: runFiles.store };
-  await writeRunInputs(out, config, { data, store: run.store, spark3d: spark3dVersion });
-  return run;
+  const store = data === null
+    ? join("..", `${demoCohortName}_${config.spacing}`)
+    : await isStore(data)
+    ? resolve(data)
+    : runFiles.store;
+  await writeRunInputs(out, config, { data, store, spark3d: spark3dVersion });
+  return { config, out, data, store, resume: false, adapter: options.adapter };
 }
 
 async function train(context: CommandContext, run: Run): Promise<void> {
   const { output } = context;
   using signal = stopSignal((name) => output.log(`${name}: saving and stopping; once more to stop at once`));
-  const store = join(run.out, run.store);
-  const { isStore } = await import("../../data/store.ts");
-  if (!await isStore(store)) {
-    const { ensureDemoCohort } = await import("../demo_cohort.ts");
-    const { prepareData } = await import("../prepare_data.ts");
-    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output);
-    await prepareData({ source, out: store, spacing: run.config.spacing, signal }, output);
-  }
+  const store = isAbsolute(run.store) ? run.store : join(run.out, run.store);
+  if (!await isStore(store)) await prepareStore(run, store, signal, output);
   const { pretrain } = await import("../../train/pretrain.ts");
   const { showTrainEvents } = await import("../train_progress.ts");
   const summary = await pretrain({
@@ -126,4 +133,16 @@ async function train(context: CommandContext, run: Run): Promise<void> {
   });
   if (signal.aborted) throw signal.reason;
   output.result({ out: run.out, ...summary }, JSON.stringify(summary, null, 1));
+}
+
+/** Prepares the run's volumes, generating them first when there are none. A run that gets no store leaves no trace. */
+async function prepareStore(run: Run, store: string, signal: AbortSignal, output: Output): Promise<void> {
+  try {
+    const { prepareData } = await import("../prepare_data.ts");
+    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output);
+    await prepareData({ source, out: store, configuration: run.config.spacing, signal }, output);
+  } catch (error) {
+    if (!run.resume && !signal.aborted) await removeRunFolder(run.out);
+    throw error;
+  }
 }
