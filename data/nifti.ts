@@ -110,8 +110,7 @@ async function readVoxelBytes(path: string, header: NiftiFileHeader): Promise<Ui
       position += piece.length;
     }
   } catch (error) {
-    const trailingBytes = position >= header.contentBytes && /header check/.test(String(error));
-    if (!trailingBytes) throw damaged(path, error);
+    throw damaged(path, error);
   }
   if (position < header.contentBytes) {
     throw new DataError({
