@@ -1,0 +1,153 @@
+/** Mean absolute or squared error, over all voxels or weighted by a mask. */
+import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
+import { input, kernel, output, scratch } from "../../wgsl/module.ts";
+import { channelMap, channelSums, partialSpec } from "../channelwise.ts";
+import { count, require, requireSame, sameShape, streamCost, volume } from "../check.ts";
+import { shapeText } from "../elementwise.ts";
+
+/** Attributes of {@link reconstructionError}. */
+export interface ReconstructionErrorAttrs {
+  /** 2: squared error, 1: absolute error. */
+  readonly power: 1 | 2;
+  /** Which voxels count: all, those where the mask is 0 (`hidden`), or weighted by the mask (`weighted`). */
+  readonly region: "all" | "hidden" | "weighted";
+}
+
+const weightOf = { all: "1.0", hidden: "1.0 - mask[m]", weighted: "mask[m]" } as const;
+
+function weight(attrs: ReconstructionErrorAttrs, m: number): number {
+  return attrs.region === "all" ? 1 : attrs.region === "hidden" ? 1 - m : m;
+}
+
+function checkInputs(op: string, inputs: readonly TensorSpec[], attrs: ReconstructionErrorAttrs): void {
+  const x = volume(op, "prediction", inputs[0]);
+  requireSame(op, inputs[0], inputs[1], "prediction and target");
+  if (attrs.region === "all") return;
+  const wanted = [x.n, 1, ...x.size];
+  require(
+    inputs.length >= 3 && sameShape(inputs[2].shape, wanted),
+    op,
+    `mask has shape [${inputs[2]?.shape}], wanted [${wanted}]`,
+  );
+}
+
+/**
+ * `L = sum w |prediction - target|^power / sum w`, one mean over the whole batch.
+ *
+ * Inputs `[prediction, target]` of shape `[N, C, D, H, W]` and, unless region is `all`, mask `[N, 1, D, H, W]`
+ * (1 = visible); `w` is 1, `1 - mask` or `mask`. Outputs: loss `[1]`, sum of weights `[1]`. The target gets no gradient.
+ * @throws {ShapeError} when the shapes do not fit
+ * Source: loss on hidden voxels only, He et al. 2022 (arXiv:2111.06377).
+ */
+export const reconstructionError: OpDef<ReconstructionErrorAttrs> = {
+  name: "reconstructionError",
+  infer(inputs, attrs) {
+    checkInputs("reconstructionError", inputs, attrs);
+    return [tensor([1]), tensor([1])];
+  },
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 4 * count(inputs)),
+  lower({ inputs, attrs, device }) {
+    const spec = inputs[0];
+    const label = `reconstructionError ${attrs.region} ${shapeText(spec)}`;
+    const partials = partialSpec(spec);
+    return {
+      variant: "two stages",
+      scratch: [partials],
+      kernels: [
+        channelSums({
+          label,
+          device,
+          spec,
+          partial: 0,
+          bindings: [
+            input(0, "prediction"),
+            input(1, "target_"),
+            ...(attrs.region === "all" ? [] : [input(2, "mask")]),
+          ],
+          each: `let w = ${weightOf[attrs.region]}; let d = prediction[i] - target_[i];
+            sum = sum + vec4f(w * ${attrs.power === 2 ? "d * d" : "abs(d)"}, w, 0.0, 0.0);`,
+        }),
+        kernel({
+          label: `${label} finish`,
+          device,
+          workgroupSize: 1,
+          bindings: [scratch(0, "partials", "read", "vec4f"), output(0, "loss"), output(1, "weights")],
+          params: { n: partials.shape[0] * partials.shape[1] },
+          groups: 1,
+          body: `
+var sum = vec4f();
+for (var k = 0u; k < p.n; k++) { sum = sum + partials[k]; }
+loss[0] = sum.x / sum.y;
+weights[0] = sum.y;`,
+        }),
+      ],
+    };
+  },
+  gradient({ inputs, outputs, gradients: [dloss], needed, attrs, apply }) {
+    const mask = attrs.region === "all" ? [] : [inputs[2]];
+    return [
+      needed[0]
+        ? apply(reconstructionErrorGradient, [inputs[0], inputs[1], ...mask, outputs[1], dloss!], attrs)[0]
+        : null,
+      null,
+      ...mask.map(() => null),
+    ];
+  },
+  reference({ inputs: [prediction, target, mask], inputSpecs: [spec], attrs }) {
+    const { c, voxels } = volume("reconstructionError", "prediction", spec);
+    let total = 0;
+    let weights = 0;
+    prediction.forEach((v, i) => {
+      const w = weight(attrs, mask ? mask[Math.floor(i / (c * voxels)) * voxels + i % voxels] : 1);
+      total += w * Math.abs(v - target[i]) ** attrs.power;
+      weights += w;
+    });
+    return [Float64Array.of(total / weights), Float64Array.of(weights)];
+  },
+};
+
+/**
+ * Gradient of {@link reconstructionError} with respect to the prediction; that of `|d|` at 0 is 0.
+ *
+ * Inputs `[prediction, target, mask?, weights, dloss]`; output like the prediction.
+ */
+export const reconstructionErrorGradient: OpDef<ReconstructionErrorAttrs> = {
+  name: "reconstructionErrorGradient",
+  infer: ([prediction]) => [prediction],
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 4 * count(outputs)),
+  lower({ inputs, attrs, device }) {
+    const masked = attrs.region === "all" ? 0 : 1;
+    return {
+      variant: "map",
+      scratch: [],
+      kernels: [channelMap({
+        label: `reconstructionError.dprediction ${attrs.region} ${shapeText(inputs[0])}`,
+        device,
+        spec: inputs[0],
+        bindings: [
+          input(0, "prediction"),
+          input(1, "target_"),
+          ...(masked ? [input(2, "mask")] : []),
+          input(2 + masked, "weights"),
+          input(3 + masked, "dloss"),
+          output(0, "y"),
+        ],
+        before: "let factor = dloss[0] / weights[0];",
+        each: `let d = prediction[i] - target_[i];
+          y[i] = factor * (${weightOf[attrs.region]}) * ${attrs.power === 2 ? "2.0 * d" : "sign(d)"};`,
+      })],
+    };
+  },
+  reference({ inputs, inputSpecs: [spec], attrs }) {
+    const { c, voxels } = volume("reconstructionErrorGradient", "prediction", spec);
+    const masked = attrs.region === "all" ? 0 : 1;
+    const [prediction, target] = inputs;
+    const mask = masked ? inputs[2] : null;
+    const factor = inputs[3 + masked][0] / inputs[2 + masked][0];
+    return [prediction.map((v, i) => {
+      const w = weight(attrs, mask ? mask[Math.floor(i / (c * voxels)) * voxels + i % voxels] : 1);
+      const d = v - target[i];
+      return factor * w * (attrs.power === 2 ? 2 * d : Math.sign(d));
+    })];
+  },
+};

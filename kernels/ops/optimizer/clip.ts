@@ -1,0 +1,108 @@
+/** Gradient clipping by global norm, decided and applied without leaving the GPU. */
+import { elementCount, type OpDef, tensor } from "../../spec.ts";
+import { input, kernel, output, scratch, WORKGROUP } from "../../wgsl/module.ts";
+import { treeSum } from "../../wgsl/reduce.ts";
+import { count, require, streamCost } from "../check.ts";
+
+/** Workgroups that share a sum of squares. */
+const GROUPS = 256;
+
+/** `s = sum x^2`. Input of any shape; output `[1]`. Fixed order of summation. */
+export const sumSquares: OpDef<Record<string, never>> = {
+  name: "sumSquares",
+  infer: () => [tensor([1])],
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * count(inputs)),
+  lower({ inputs: [x], device }) {
+    const n = elementCount(x.shape);
+    const groups = Math.max(1, Math.min(GROUPS, Math.ceil(n / (WORKGROUP * 16))));
+    return {
+      variant: "two stages",
+      scratch: [tensor([groups])],
+      kernels: [
+        kernel({
+          label: `sumSquares ${n} partial`,
+          device,
+          bindings: [input(0, "x"), scratch(0, "partials", "read_write")],
+          declarations: treeSum("tree", WORKGROUP),
+          params: { n, length: Math.ceil(n / groups) },
+          groups,
+          body: `
+let end = min((group + 1u) * p.length, p.n);
+var sum = vec4f();
+for (var i = group * p.length + lid; i < end; i += ${WORKGROUP}u) { sum.x = sum.x + x[i] * x[i]; }
+let total = treeSum(lid, sum);
+if (lid == 0u) { partials[group] = total.x; }`,
+        }),
+        kernel({
+          label: `sumSquares ${n} finish`,
+          device,
+          workgroupSize: 1,
+          bindings: [scratch(0, "partials", "read"), output(0, "y")],
+          params: { n: groups },
+          groups: 1,
+          body: "var sum = 0.0;\nfor (var k = 0u; k < p.n; k++) { sum = sum + partials[k]; }\ny[0] = sum;",
+        }),
+      ],
+    };
+  },
+  reference: ({ inputs: [x] }) => [Float64Array.of(x.reduce((sum, v) => sum + v * v, 0))],
+};
+
+/** Attributes of {@link clipScale}: the largest norm, or null to leave gradients as they are. */
+export interface ClipAttrs {
+  readonly maxNorm: number | null;
+}
+
+/** Most segments whose norms one dispatch joins. */
+export const MAX_CLIP_INPUTS = 6;
+
+/**
+ * Global norm and what to multiply gradients with.
+ *
+ * Inputs: 1 to 6 sums of squares `[1]`. Output `[4]`: norm, scale = `min(1, maxNorm / (norm + 1e-6))` (0 when the norm is not
+ * finite), 1 when finite else 0, 0.
+ * @throws {ShapeError} for no or too many inputs
+ * Source: torch.nn.utils.clip_grad_norm_.
+ */
+export const clipScale: OpDef<ClipAttrs> = {
+  name: "clipScale",
+  infer(inputs) {
+    require(
+      inputs.length >= 1 && inputs.length <= MAX_CLIP_INPUTS,
+      "clipScale",
+      `found ${inputs.length} sums of squares, wanted 1 to ${MAX_CLIP_INPUTS}`,
+    );
+    return [tensor([4])];
+  },
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 8),
+  lower({ inputs, attrs, device }) {
+    const names = inputs.map((_, i) => `s${i}`);
+    return {
+      variant: "one thread",
+      scratch: [],
+      kernels: [kernel({
+        label: "clipScale",
+        device,
+        workgroupSize: 1,
+        bindings: [...names.map((name, i) => input(i, name)), output(0, "y")],
+        params: { maxNorm: { f32: attrs.maxNorm ?? 0 }, clip: attrs.maxNorm === null ? 0 : 1 },
+        groups: 1,
+        body: `
+let total = ${names.map((name) => `${name}[0]`).join(" + ")};
+let finite = (bitcast<u32>(total) & 0x7f800000u) != 0x7f800000u;
+let norm = sqrt(total);
+let scale = select(1.0, min(1.0, p.maxNorm / (norm + 1e-6)), p.clip == 1u);
+y[0] = norm;
+y[1] = select(0.0, scale, finite);
+y[2] = select(0.0, 1.0, finite);
+y[3] = 0.0;`,
+      })],
+    };
+  },
+  reference({ inputs, attrs }) {
+    const total = inputs.reduce((sum, s) => sum + s[0], 0);
+    const norm = Math.sqrt(total);
+    const scale = attrs.maxNorm === null ? 1 : Math.min(1, attrs.maxNorm / (norm + 1e-6));
+    return [Number.isFinite(total) ? Float64Array.of(norm, scale, 1, 0) : Float64Array.of(norm, 0, 0, 0)];
+  },
+};
