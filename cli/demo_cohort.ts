@@ -14,7 +14,11 @@ export const demoCohortName = `demo_cohort_${demoCohort.subjects}_seed${demoCoho
  *
  * @returns its path
  */
-export async function ensureDemoCohort(folder: string, output: Output): Promise<string> {
+export async function ensureDemoCohort(
+  folder: string,
+  output: Output,
+  signal?: AbortSignal,
+): Promise<string> {
   const { subjects, seed } = demoCohort;
   const path = join(folder, demoCohortName);
   if (await exists(path)) {
@@ -31,7 +35,8 @@ export async function ensureDemoCohort(folder: string, output: Output): Promise<
       out: unfinished,
       subjects,
       seed,
-      onProgress: (done: number) => bar.update(done),
+      onProgress: (done, file) => bar.update(done, file),
+      signal,
     });
     if (!await exists(path)) await Deno.rename(unfinished, path); // another process may have been faster
     else await Deno.remove(unfinished, { recursive: true });

@@ -3,6 +3,7 @@ import { Command, type CommandUnknownOpts } from "../deps.ts";
 import { CliError } from "../errors.ts";
 import { jsonOption, wholeNumber } from "../options.ts";
 import { listFolder, makeWritableFolder } from "../paths.ts";
+import { stopSignal } from "../stop_signal.ts";
 
 /** `spark3d phantom`: a cohort of procedural heads. */
 export function phantomCommand(context: CommandContext): CommandUnknownOpts {
@@ -24,6 +25,7 @@ export function phantomCommand(context: CommandContext): CommandUnknownOpts {
         );
       }
       await makeWritableFolder(out);
+      using signal = stopSignal((received) => context.output.log(`${received}: stopping after this head`));
       const { writePhantomCohort } = await import("../../data/phantom/mod.ts");
       const bar = context.output.progress("phantom", subjects);
       await writePhantomCohort({
@@ -31,7 +33,8 @@ export function phantomCommand(context: CommandContext): CommandUnknownOpts {
         subjects,
         seed,
         lesions,
-        onProgress: (done: number) => bar.update(done),
+        onProgress: (done, file) => bar.update(done, file),
+        signal,
       });
       context.output.result({ out, subjects, seed, lesions }, `${subjects} heads in ${out}`);
     }) as unknown as CommandUnknownOpts;

@@ -139,7 +139,7 @@ async function train(context: CommandContext, run: Run): Promise<void> {
 async function prepareStore(run: Run, store: string, signal: AbortSignal, output: Output): Promise<void> {
   try {
     const { prepareData } = await import("../prepare_data.ts");
-    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output);
+    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output, signal);
     await prepareData({ source, out: store, configuration: run.config.spacing, signal }, output);
   } catch (error) {
     if (!run.resume && !signal.aborted) await removeRunFolder(run.out);

@@ -50,6 +50,8 @@ export function testStage(name: string, selection: TestSelection): Stage {
     name,
     async run({ root, log, filter, coverage }) {
       const paths = await existing(root, selection.paths);
+      const candidates = await Promise.all(paths.map((path) => holdsTests(`${root}/${path}`)));
+      if (!selection.doc && !candidates.includes(true)) return noCounts;
       if (paths.length === 0) return noCounts;
       const report = `${root}/coverage/${name.replaceAll(" ", "_")}.xml`;
       await Deno.mkdir(`${root}/coverage`, { recursive: true });
@@ -87,10 +89,15 @@ export function programStage(
 ): Stage {
   return {
     name,
-    async run({ root, log }) {
+    async run({ root, log, coverage }) {
       if ((await existing(root, [module])).length === 0) return noCounts;
+      const measure: Record<string, string> = coverage === null ? {} : { DENO_COVERAGE_DIR: coverage };
       const all = ["run", "--quiet", "--allow-all", "--no-check", module, ...args];
-      const { code, stdout } = await runProcess(Deno.execPath(), all, { log, cwd: root, env });
+      const { code, stdout } = await runProcess(Deno.execPath(), all, {
+        log,
+        cwd: root,
+        env: { ...measure, ...env },
+      });
       const counts = parseCounts(stdout);
       if (counts === null) log(`${name}: the process ended with code ${code} and no closing line of counts`);
       if (counts === null || (code !== 0 && counts.failed === 0)) {
@@ -140,4 +147,11 @@ async function existing(root: string, paths: readonly string[]): Promise<string[
     if (await Deno.stat(`${root}/${path}`).then(() => true, () => false)) found.push(path);
   }
   return found;
+}
+
+/** Whether a path is a test module or a folder with one below it. */
+async function holdsTests(path: string): Promise<boolean> {
+  if (!(await Deno.stat(path)).isDirectory) return path.endsWith("_test.ts");
+  for await (const { name } of Deno.readDir(path)) if (await holdsTests(`${path}/${name}`)) return true;
+  return false;
 }
