@@ -1,0 +1,185 @@
+/** Runs recorded cases on the GPU: one device for the whole process, graphs fed with recorded tensors. */
+import { differentiate } from "../../kernels/graph/gradient.ts";
+import { Graph, type Value } from "../../kernels/graph/graph.ts";
+import { compile } from "../../kernels/graph/plan.ts";
+import { verifyPlan } from "../../kernels/graph/verify.ts";
+import { add } from "../../kernels/ops/add/op.ts";
+import { type Gpu, openGpu } from "../../kernels/runtime/device.ts";
+import { Executor } from "../../kernels/runtime/executor.ts";
+import { type Dims3, elementCount, tensor } from "../../kernels/spec.ts";
+import type { Checker, GoldenCase, GoldenGroup, TensorRef } from "./support.ts";
+
+let shared: Promise<Gpu> | null = null;
+
+/** The device of this process; its pipeline cache is shared by all groups. */
+export function goldenGpu(): Promise<Gpu> {
+  shared ??= openGpu();
+  return shared;
+}
+
+/** Contents of one graph input. */
+export interface Fed {
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+/** A recorded tensor as f32; integer labels become numbers. */
+export function recorded(group: GoldenGroup, ref: TensorRef): Fed {
+  const { data, shape } = group.tensor(ref);
+  return {
+    shape,
+    data: data instanceof Float32Array
+      ? new Float32Array(data)
+      : Float32Array.from(data as ArrayLike<number | bigint>, Number),
+  };
+}
+
+/** A graph whose inputs already have contents. */
+export class FedGraph {
+  readonly graph = new Graph();
+  readonly feeds = new Map<Value, Float32Array<ArrayBuffer>>();
+
+  /** Declares an input. */
+  input(name: string, fed: Fed): Value {
+    return this.feed(this.graph.input(name, tensor(fed.shape)), fed);
+  }
+
+  /** Gives contents to an input or parameter that is declared already. @throws {Error} when the sizes differ */
+  feed(value: Value, { data, shape }: Fed): Value {
+    if (elementCount(value.spec.shape) !== data.length || String(value.spec.shape) !== String(shape)) {
+      throw new Error(`Cannot feed ${value.name} [${value.spec.shape}]: found [${shape}]`);
+    }
+    this.feeds.set(value, data);
+    return value;
+  }
+
+  /** Gradients of `sum_i <outputs[i], seeds[i]>`; values that the outputs do not depend on are absent. */
+  gradients(
+    outputs: readonly Value[],
+    seeds: readonly Value[],
+    wrt: readonly Value[],
+  ): ReadonlyMap<Value, Value> {
+    return differentiate(this.graph, { seeds: new Map(outputs.map((v, i) => [v, seeds[i]])), wrt, add });
+  }
+
+  /** Runs everything that `targets` need, once, and reads them back. */
+  async evaluate(targets: ReadonlyMap<string, Value>): Promise<Map<string, Float32Array>> {
+    const gpu = await goldenGpu();
+    const computed = [...new Set(targets.values())].filter((v) => v.role === "node");
+    computed.forEach((v, i) => this.graph.output(`target ${i}`, v));
+    const plan = compile(this.graph, { device: gpu.facts, phases: { run: computed } });
+    verifyPlan(plan, gpu.facts);
+    using executor = await Executor.create(gpu, plan);
+    for (const [value, data] of this.feeds) if (plan.named[value.name]) executor.write(value.name, data);
+    executor.run("run");
+    const contents = new Map<Value, Float32Array>(this.feeds);
+    for (const [i, v] of computed.entries()) contents.set(v, await executor.read(`target ${i}`));
+    return new Map([...targets].map(([name, v]) => [name, contents.get(v)!]));
+  }
+}
+
+/** One call to compare: what goes in and how the output is built. */
+export interface RecordedCall {
+  readonly inputs: Readonly<Record<string, Fed>>;
+  /** Inputs that are data and get no gradient. */
+  readonly constant?: readonly string[];
+  /** Contents of the gradient of the output. */
+  readonly gradOutput: Fed;
+  build(graph: Graph, inputs: Readonly<Record<string, Value>>): Value;
+}
+
+/** Results of a call: `y`, and `grad_<input>` for every input that receives a gradient. */
+export async function runCall(call: RecordedCall): Promise<Map<string, Float32Array>> {
+  const fed = new FedGraph();
+  const inputs = Object.fromEntries(
+    Object.entries(call.inputs).map(([name, at]) => [name, fed.input(name, at)]),
+  );
+  const y = call.build(fed.graph, inputs);
+  const seed = fed.input("gradient of the output", call.gradOutput);
+  if (String(y.spec.shape) !== String(seed.spec.shape)) {
+    throw new Error(`the output has shape [${y.spec.shape}], its recorded gradient [${seed.spec.shape}]`);
+  }
+  const wrt = Object.entries(inputs).filter(([name]) => !call.constant?.includes(name));
+  const gradients = fed.gradients([y], [seed], wrt.map(([, value]) => value));
+  const targets = new Map([["y", y]]);
+  for (const [name, value] of wrt) {
+    const gradient = gradients.get(value);
+    if (gradient) targets.set(`grad_${name}`, gradient);
+  }
+  return await fed.evaluate(targets);
+}
+
+/** Suffixes of tensors that hold another evaluation of the tensor named before them. */
+const EVALUATIONS = /(_intended)?_f64$/;
+
+/**
+ * Compares results with a case's outputs by name. `y_f64` and `y_intended_f64` are compared with `y` under the tolerance of `y`.
+ * An output that the results lack is a miss; an output that holds every k-th element is compared with those.
+ */
+export function compareOutputs(
+  check: Checker,
+  c: GoldenCase,
+  results: ReadonlyMap<string, Float32Array>,
+  wanted: (output: string) => boolean = () => true,
+): void {
+  for (const [name, ref] of Object.entries(c.outputs)) {
+    if (!wanted(name)) continue;
+    const result = results.get(name) ?? results.get(name.replace(EVALUATIONS, ""));
+    if (!result) {
+      check.miss(c.id, name, "nothing computes this output");
+      continue;
+    }
+    const tolerance = ref.tolerance ?? c.outputs[name.replace(EVALUATIONS, "")]?.tolerance;
+    check.close(
+      c.id,
+      name,
+      subsample(result, elementCount(ref.shape)),
+      tolerance ? { ...ref, tolerance } : ref,
+    );
+  }
+}
+
+/** Elements 0, k, 2k, ... so that `length` remain; the array itself when no k fits. */
+export function subsample(values: Float32Array, length: number): Float32Array {
+  if (values.length <= length || length === 0) return values;
+  const every = [Math.floor(values.length / length), Math.ceil(values.length / length)]
+    .find((k) => Math.ceil(values.length / k) === length);
+  return every === undefined ? values : values.filter((_, i) => i % every === 0);
+}
+
+/** Runs `compare` for every case; an exception (unknown op, refused shape) is a miss of that case. */
+export async function eachCase(
+  group: GoldenGroup,
+  check: Checker,
+  compare: (c: GoldenCase) => Promise<void>,
+): Promise<void> {
+  for (const c of group.manifest.cases) {
+    try {
+      await compare(c);
+    } catch (error) {
+      check.miss(c.id, c.op, error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+    }
+  }
+}
+
+/** An attribute that must be three numbers; one number stands for all axes. @throws {Error} when it is neither */
+export function dims3(value: unknown, what: string): Dims3 {
+  if (typeof value === "number") return [value, value, value];
+  if (Array.isArray(value) && value.length === 3 && value.every((v) => typeof v === "number")) {
+    return value as unknown as Dims3;
+  }
+  throw new Error(`${what} is ${JSON.stringify(value)}, wanted a number or three`);
+}
+
+/** Throws unless an attribute, where present, has the only value that the operation offers; a number stands for three. */
+export function requireAttribute(c: GoldenCase, name: string, wanted: unknown): void {
+  const found = c.attributes[name];
+  const same = JSON.stringify(found) === JSON.stringify(wanted);
+  const spread = Array.isArray(wanted) ? wanted : Array.isArray(found) ? found.map(() => wanted) : null;
+  if (found === undefined || same) return;
+  if (
+    spread &&
+    JSON.stringify(Array.isArray(found) ? found : spread.map(() => found)) === JSON.stringify(spread)
+  ) return;
+  throw new Error(`${name} is ${JSON.stringify(found)}, this operation has ${JSON.stringify(wanted)} only`);
+}
