@@ -10,6 +10,8 @@ export interface ReconstructionPicture {
   /** raw output of the network, visible places included */
   readonly reconstruction: ArrayLike<number>;
   readonly shape: Dims3;
+  /** where x, y, z (the last, middle and first array axis) point, three letters as from `axisCodes`; default "RAS" */
+  readonly axes?: string;
   /** slice index along D, H, W; default the middle */
   readonly slices?: Dims3;
   /** a line below the tiles, for example "sub-05 step 400, masked mse 0.31" */
@@ -21,22 +23,28 @@ const GAP = 4;
 const HIDDEN_COLOUR = [38, 52, 96] as const; // dark blue, no grey of the image can be mistaken for it
 const COLUMNS = ["original", "masked", "reconstruction", "visible + reconstruction"] as const;
 
-/** The three slices: which axis is cut, and which axes run down and to the right. */
-const ROWS = [
-  { label: "axial", cut: 0, down: 1, right: 2 },
-  { label: "coronal", cut: 1, down: 0, right: 2 },
-  { label: "sagittal", cut: 2, down: 0, right: 1 },
+/** The views: world axis that is cut, then those that run up and to the right. */
+const VIEWS = [
+  { label: "axial", cut: "IS", up: "PA", right: "LR" },
+  { label: "coronal", cut: "PA", up: "IS", right: "LR" },
+  { label: "sagittal", cut: "LR", up: "IS", right: "PA" },
 ] as const;
 
+/** One array axis on the screen; `forward` where its index grows upwards or to the right. */
+interface ScreenAxis {
+  readonly axis: number;
+  readonly forward: boolean;
+}
+
 /**
- * Draws a patch as PNG: rows axial, coronal, sagittal (cuts of the first, second and third array axis); columns original,
- * masked, raw network output, and the output in the hidden places with the original elsewhere.
+ * Draws a patch as PNG: rows axial, coronal, sagittal; columns original, masked, raw network output, and the output in
+ * the hidden places with the original elsewhere.
  *
- * All tiles share one grey window, the 1st to 99th percentile of the original, so brightness can be compared. The first
- * and second array axes point up, as superior and anterior do in a volume with axes towards right, anterior, superior.
+ * All tiles share one grey window, the 1st to 99th percentile of the original, so brightness can be compared. Superior,
+ * or else anterior, is up; the subject's right, or else anterior, is on the right.
  *
  * @returns PNG bytes, RGB
- * @throws {RangeError} if an array does not fill the shape or a slice lies outside
+ * @throws {RangeError} if an array does not fill the shape, a slice lies outside, or `axes` is no orientation
  */
 export function reconstructionPicture(input: ReconstructionPicture): Uint8Array<ArrayBuffer> {
   const { original, visible, reconstruction, shape, caption } = input;
@@ -52,25 +60,26 @@ export function reconstructionPicture(input: ReconstructionPicture): Uint8Array<
   if (!slices.every((index, axis) => index >= 0 && index < shape[axis])) {
     throw new RangeError(`Cannot draw slices ${slices.join(", ")}: the shape is ${shape.join("x")}`);
   }
+  const views = viewsOf(input.axes ?? "RAS");
   const toGrey = greyWindow(original);
   const zoom = Math.max(1, Math.ceil(TILE_PIXELS / Math.max(...shape)));
-  const canvas = layout(shape, zoom, caption !== undefined);
+  const canvas = layout(shape, views, zoom, caption !== undefined);
   const paint = (index: number, column: number): readonly [number, number, number] => {
     if (column === 1 && visible[index] === 0) return HIDDEN_COLOUR;
     const fromNetwork = column === 2 || (column === 3 && visible[index] === 0);
     const grey = toGrey(fromNetwork ? reconstruction[index] : original[index]);
     return [grey, grey, grey];
   };
-  for (const [row, { label, cut, down, right }] of ROWS.entries()) {
+  for (const [row, { label, cut, up, right }] of views.entries()) {
     const strides = [shape[1] * shape[2], shape[2], 1];
     drawText(canvas.picture, label, GAP, canvas.rowTops[row] + 2, 230);
     for (let column = 0; column < COLUMNS.length; column++) {
       const left = canvas.left + column * canvas.columnWidth, top = canvas.rowTops[row];
-      for (let y = 0; y < shape[down] * zoom; y++) {
-        const v = shape[down] - 1 - Math.floor(y / zoom);
-        for (let x = 0; x < shape[right] * zoom; x++) {
-          const index = slices[cut] * strides[cut] + v * strides[down] +
-            Math.floor(x / zoom) * strides[right];
+      for (let y = 0; y < shape[up.axis] * zoom; y++) {
+        const v = along(up, shape[up.axis] - 1 - Math.floor(y / zoom), shape);
+        for (let x = 0; x < shape[right.axis] * zoom; x++) {
+          const u = along(right, Math.floor(x / zoom), shape);
+          const index = slices[cut] * strides[cut] + v * strides[up.axis] + u * strides[right.axis];
           canvas.picture.data.set(paint(index, column), 3 * ((top + y) * canvas.picture.width + left + x));
         }
       }
@@ -85,6 +94,36 @@ export function reconstructionPicture(input: ReconstructionPicture): Uint8Array<
   return encodePng(canvas.picture);
 }
 
+/** Index along a screen axis at a position counted from below or from the left. */
+function along({ axis, forward }: ScreenAxis, position: number, shape: Dims3): number {
+  return forward ? position : shape[axis] - 1 - position;
+}
+
+interface View {
+  readonly label: string;
+  readonly cut: number;
+  readonly up: ScreenAxis;
+  readonly right: ScreenAxis;
+}
+
+function viewsOf(axes: string): View[] {
+  const find = (pair: string): ScreenAxis => {
+    const fromX = [...axes].findIndex((letter) => pair.includes(letter));
+    if (axes.length !== 3 || fromX < 0) {
+      throw new RangeError(
+        `Cannot draw with axes "${axes}": wanted one letter each of L/R, P/A and I/S, as in "RAS"`,
+      );
+    }
+    return { axis: 2 - fromX, forward: axes[fromX] === pair[1] };
+  };
+  return VIEWS.map(({ label, cut, up, right }) => ({
+    label,
+    cut: find(cut).axis,
+    up: find(up),
+    right: find(right),
+  }));
+}
+
 interface Layout {
   readonly picture: Picture;
   readonly left: number;
@@ -92,15 +131,15 @@ interface Layout {
   readonly rowTops: readonly number[];
 }
 
-function layout(shape: Dims3, zoom: number, caption: boolean): Layout {
-  const left = 2 * GAP + Math.max(...ROWS.map(({ label }) => label.length)) * FONT_WIDTH;
+function layout(shape: Dims3, views: readonly View[], zoom: number, caption: boolean): Layout {
+  const left = 2 * GAP + Math.max(...views.map(({ label }) => label.length)) * FONT_WIDTH;
   const labelWidth = Math.max(...COLUMNS.map((label) => label.length)) * FONT_WIDTH;
-  const columnWidth = Math.max(Math.max(shape[2], shape[1]) * zoom, labelWidth) + GAP;
+  const columnWidth = Math.max(...views.map(({ right }) => shape[right.axis] * zoom), labelWidth) + GAP;
   const rowTops: number[] = [];
   let top = 2 * GAP + FONT_HEIGHT;
-  for (const { down } of ROWS) {
+  for (const { up } of views) {
     rowTops.push(top);
-    top += shape[down] * zoom + GAP;
+    top += shape[up.axis] * zoom + GAP;
   }
   const width = left + COLUMNS.length * columnWidth;
   const height = top + (caption ? FONT_HEIGHT + GAP : 0);

@@ -42,6 +42,35 @@ Deno.test("reconstructionPicture() puts the right voxel into every tile", () => 
   }
 });
 
+Deno.test("reconstructionPicture() turns every orientation the same way up", () => {
+  const ras = reconstructionPicture({ original, visible, reconstruction, shape, slices: [1, 2, 3] });
+  // the same patch stored with x towards posterior, y towards superior, z towards left
+  const [depth, height, width] = shape, turned: Record<string, Float32Array> = {};
+  for (const [name, values] of Object.entries({ original, visible, reconstruction })) {
+    const out = turned[name] = new Float32Array(voxels);
+    for (let d = 0; d < depth; d++) {
+      for (let h = 0; h < height; h++) {
+        for (let w = 0; w < width; w++) {
+          out[((width - 1 - w) * depth + d) * height + (height - 1 - h)] =
+            values[(d * height + h) * width + w];
+        }
+      }
+    }
+  }
+  const { original: o, visible: v, reconstruction: r } = turned;
+  const psl = reconstructionPicture({
+    original: o,
+    visible: v,
+    reconstruction: r,
+    shape: [width, depth, height],
+    axes: "PSL",
+    slices: [width - 1 - 3, 1, height - 1 - 2],
+  });
+  const a = decodePng(ras), b = decodePng(psl);
+  assert.deepEqual([a.width, a.height], [b.width, b.height]);
+  for (let i = 0; i < a.data.length; i++) assert.equal(a.data[i], b.data[i], `byte ${i}`);
+});
+
 Deno.test("reconstructionPicture() is at least 192 pixels a tile and grows by a caption", () => {
   const plain = decodePng(reconstructionPicture({ original, visible, reconstruction, shape }));
   const titled = decodePng(
@@ -67,6 +96,12 @@ Deno.test("reconstructionPicture() refuses arrays of another size and slices out
     /Cannot draw visible: found 3 voxels, shape 4x6x8 has 192/,
   );
   assert.throws(() => reconstructionPicture({ ...input, slices: [4, 0, 0] }), /Cannot draw slices 4, 0, 0/);
+  for (const axes of ["RRS", "RA", "XYZ"]) {
+    assert.throws(
+      () => reconstructionPicture({ ...input, axes }),
+      new RegExp(`Cannot draw with axes "${axes}"`),
+    );
+  }
 });
 
 Deno.test("drawText() draws inside the picture only, each character differently", () => {
