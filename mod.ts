@@ -1,0 +1,38 @@
+/**
+ * Spark3D: self-supervised pre-training of Residual Encoder U-Nets on 3D MRI, on any GPU that WebGPU reaches.
+ *
+ * The names that a program needs to read volumes, configure a run, and build and run its own GPU programs. Each folder's
+ * `mod.ts` has the rest. Nothing here touches files or the GPU when it is imported.
+ *
+ * @module
+ */
+
+// Volumes and prepared data
+export { readNifti, readNiftiHeader } from "./data/nifti.ts";
+export { writeNifti } from "./data/nifti_write.ts";
+export { makeVolume, type Volume } from "./data/volume.ts";
+export { axisCodes, reorient } from "./data/orientation.ts";
+export { prepareDataset, type PreparedDataset, type PrepareOptions } from "./data/prepare.ts";
+export { type DatasetStore, openStore } from "./data/store.ts";
+export { generatePhantom, type Phantom, writePhantomCohort } from "./data/phantom/mod.ts";
+export { DataError } from "./data/errors.ts";
+
+// Runs: configuration, masks, schedules, events
+export { type RunConfig, runConfigSchema, runSchedule } from "./train/config.ts";
+export { runPresets } from "./train/presets.ts";
+export { ConfigError, resolveRunConfig, runConfigJsonSchema } from "./train/resolve_config.ts";
+export { type BlockMask, sampleBlockMask } from "./train/mask.ts";
+export { learningRate, type Schedule } from "./train/schedule.ts";
+export type { TrainEvent } from "./train/events.ts";
+
+// GPU programs: graph, gradient, plan, execution
+export { Graph, Scope, type Value } from "./kernels/graph/graph.ts";
+export { differentiate } from "./kernels/graph/gradient.ts";
+export { compile } from "./kernels/graph/plan.ts";
+export { verifyPlan } from "./kernels/graph/verify.ts";
+export { type Gpu, openGpu } from "./kernels/runtime/device.ts";
+export { Executor } from "./kernels/runtime/executor.ts";
+export { type OpDef, type Plan, tensor, type TensorSpec } from "./kernels/spec.ts";
+export { leakyRelu } from "./kernels/ops/leaky_relu/op.ts";
+export { conv3d } from "./kernels/ops/conv3d/op.ts";
+export { DeviceError, LimitError, PlanError, ShapeError } from "./kernels/errors.ts";

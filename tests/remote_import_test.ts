@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { repositoryRoot, spawn, temporaryFolder } from "./support/spawn.ts";
+import { hasAdapter } from "./support/gpu.ts";
+
+/** Serves the checkout as a plain file host would. */
+function serveCheckout() {
+  const requested: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const path = new URL(request.url).pathname;
+    requested.push(path);
+    const body = await Deno.readFile(`${repositoryRoot}${path}`).catch(() => null);
+    if (body === null) return new Response("not found", { status: 404 });
+    const type = path.endsWith(".ts")
+      ? "application/typescript"
+      : path.endsWith(".json")
+      ? "application/json"
+      : "text/plain";
+    return new Response(body, { headers: { "content-type": type } });
+  });
+  return { server, requested, origin: `http://127.0.0.1:${server.addr.port}` };
+}
+
+/** A Deno cache that shares the npm packages of this one, so that neither the test nor the cache leaves a trace. */
+async function freshCache(path: string): Promise<string> {
+  const info = await spawn(Deno.execPath(), ["info", "--json"], { cwd: path });
+  const { npmCache } = JSON.parse(info.stdout) as { npmCache: string };
+  await Deno.mkdir(`${path}/cache`);
+  await Deno.mkdir(npmCache, { recursive: true });
+  await Deno.symlink(npmCache, `${path}/cache/npm`);
+  return `${path}/cache`;
+}
+
+/** A program in a folder without configuration that uses the library by URL. */
+const program = (origin: string) => `
+import { Graph, compile, generatePhantom, leakyRelu, learningRate, resolveRunConfig, runSchedule, sampleBlockMask, tensor, verifyPlan, openGpu, Executor } from "${origin}/mod.ts";
+const config = resolveRunConfig({ preset: "paper" });
+const lr: number = learningRate(runSchedule(config), 0, config.epochs);
+const mask = sampleBlockMask({ patch: [64, 64, 64], block: 16, ratio: 0.75, seed: 1, step: 0, sample: 0 });
+const graph = new Graph();
+const x = graph.input("x", tensor([1, 4, 3, 3, 3]));
+const [y] = graph.apply(leakyRelu, [x], { slope: 0.01 });
+graph.output("y", y);
+let gpu: string = "none";
+if (Deno.args.includes("gpu")) {
+  using device = await openGpu();
+  const plan = compile(graph, { device: device.facts, phases: { run: [y] } });
+  verifyPlan(plan, device.facts);
+  using executor = await Executor.create(device, plan);
+  executor.write("x", new Float32Array(108).fill(-2));
+  executor.run("run");
+  const values = await executor.read("y");
+  gpu = [values.length, values[0].toFixed(4), values[107].toFixed(4)].join(" ");
+}
+console.log(JSON.stringify({ lr, kept: mask.keptCount, phantom: typeof generatePhantom, gpu }));
+`;
+
+Deno.test({
+  name: "mod.ts works when it is imported by URL from a folder without configuration",
+  sanitizeResources: false,
+  async fn() {
+    using folder = temporaryFolder();
+    const { server, requested, origin } = serveCheckout();
+    try {
+      const env = { DENO_DIR: await freshCache(folder.path), DENO_COVERAGE_DIR: "" };
+      await Deno.mkdir(`${folder.path}/consumer`);
+      const script = `${folder.path}/consumer/main.ts`;
+      await Deno.writeTextFile(script, program(origin));
+      const options = { cwd: `${folder.path}/consumer`, env };
+      const run = await spawn(Deno.execPath(), [
+        "run",
+        "--quiet",
+        "--allow-all",
+        script,
+        ...(hasAdapter ? ["gpu"] : []),
+      ], options);
+      assert.equal(run.code, 0, run.stderr);
+      const found = JSON.parse(run.stdout);
+      assert.deepEqual(found, {
+        lr: 0.01,
+        kept: 16,
+        phantom: "function",
+        gpu: hasAdapter ? "108 -0.0200 -0.0200" : "none",
+      });
+      const check = await spawn(
+        Deno.execPath(),
+        ["check", "--quiet", `--allow-import=${new URL(origin).host}`, script],
+        options,
+      );
+      assert.equal(check.code, 0, check.stderr);
+      assert.ok(requested.includes("/mod.ts"));
+      const outside = requested.filter((path) => !/^\/(mod\.ts|(kernels|model|data|train)\/)/.test(path));
+      assert.deepEqual(
+        outside,
+        [],
+        "modules reachable from mod.ts lie in kernels/, model/, data/ and train/",
+      );
+    } finally {
+      await server.shutdown();
+    }
+  },
+});
+
+Deno.test("importing mod.ts touches neither Deno nor the GPU", async () => {
+  const script = `
+    const touched = [];
+    const watch = (name) => new Proxy({}, { get: (_, key) => { touched.push(name + "." + String(key)); return undefined; } });
+    const { log } = console;
+    Object.defineProperty(globalThis, "Deno", { value: watch("Deno"), configurable: true });
+    Object.defineProperty(globalThis, "navigator", { value: watch("navigator"), configurable: true });
+    const module = await import("${new URL("../mod.ts", import.meta.url).href}");
+    log(JSON.stringify({ touched, names: Object.keys(module).length }));`;
+  using folder = temporaryFolder();
+  const path = `${folder.path}/main.ts`;
+  await Deno.writeTextFile(path, script);
+  const { code, stdout, stderr } = await spawn(Deno.execPath(), [
+    "run",
+    "--quiet",
+    "--allow-all",
+    "--no-check",
+    path,
+  ]);
+  assert.equal(code, 0, stderr);
+  const { touched, names } = JSON.parse(stdout);
+  // zod reads navigator.userAgent to see whether it may compile its parsers
+  assert.deepEqual(touched.filter((name: string) => name !== "navigator.userAgent"), []);
+  assert.ok(names > 20);
+});
