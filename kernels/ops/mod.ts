@@ -1,0 +1,43 @@
+/** All operations. */
+export { accumulate } from "./accumulate/op.ts";
+export { add } from "./add/op.ts";
+export {
+  conv3d,
+  type Conv3dAttrs,
+  conv3dInputGradient,
+  conv3dWeightGradient,
+  convMacs,
+  type InputGradientAttrs,
+} from "./conv3d/op.ts";
+export {
+  channelSum,
+  convTranspose3d,
+  type ConvTranspose3dAttrs,
+  convTranspose3dInputGradient,
+  convTranspose3dWeightGradient,
+} from "./conv_transpose3d/op.ts";
+export { fill, type FillAttrs } from "./fill/op.ts";
+export {
+  instanceNorm,
+  type InstanceNormAttrs,
+  instanceNormGradient,
+  normParameterGradient,
+} from "./instance_norm/op.ts";
+export { leakyRelu, type LeakyReluAttrs, leakyReluGradient } from "./leaky_relu/op.ts";
+export {
+  reconstructionError,
+  type ReconstructionErrorAttrs,
+  reconstructionErrorGradient,
+} from "./loss/op.ts";
+export { applyMask, expandMask, tokenFill, tokenGradient } from "./mask/op.ts";
+export { type MetricsAttrs, writeMetrics } from "./metrics/op.ts";
+export { type ClipAttrs, clipScale, sumSquares } from "./optimizer/clip.ts";
+export { type AdamwAttrs, adamwUpdate, type SgdAttrs, sgdUpdate, STEP_SCALARS } from "./optimizer/op.ts";
+export {
+  avgPool3d,
+  avgPool3dGradient,
+  maxPool3d,
+  maxPool3dGradient,
+  type PoolAttrs,
+  type PoolGradientAttrs,
+} from "./pool/op.ts";

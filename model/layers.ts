@@ -1,0 +1,162 @@
+/** Layers as functions from values to values; parameter names equal the PyTorch keys of the reference. */
+import type { Init, Scope, Value } from "../kernels/graph/graph.ts";
+import { conv3d } from "../kernels/ops/conv3d/op.ts";
+import { convTranspose3d } from "../kernels/ops/conv_transpose3d/op.ts";
+import { instanceNorm } from "../kernels/ops/instance_norm/op.ts";
+import { avgPool3d } from "../kernels/ops/pool/op.ts";
+import type { Dims3 } from "../kernels/spec.ts";
+import { type InitScheme, NORM_EPS, SLOPE } from "./config.ts";
+import { type Masking, sizeOf } from "./masking.ts";
+
+/** What every layer needs to know besides its input. */
+export interface LayerContext {
+  readonly init: InitScheme;
+  /** Visible voxels in a sparse encoder; null where everything is visible. */
+  readonly masking: Masking | null;
+}
+
+/** Start of a convolution's weight. fan_in = `shape[1] * kernel volume`, also for transposed convolutions. */
+export function weightInit(scheme: InitScheme, shape: readonly number[]): Init {
+  const fanIn = shape.slice(1).reduce((product, n) => product * n, 1);
+  return scheme === "he"
+    ? { kind: "normal", std: Math.sqrt(2 / (1 + SLOPE ** 2) / fanIn) }
+    : { kind: "uniform", bound: 1 / Math.sqrt(fanIn) };
+}
+
+/** Start of a convolution's bias; `weightShape` gives the fan-in. */
+export function biasInit(scheme: InitScheme, weightShape: readonly number[]): Init {
+  return scheme === "he" ? { kind: "zeros" } : weightInit(scheme, weightShape);
+}
+
+/** A convolution with its parameters `<scope>.weight` and `.bias`; two inputs stand for their concatenation. */
+export function conv(
+  scope: Scope,
+  context: LayerContext,
+  inputs: readonly [Value] | readonly [Value, Value],
+  options: {
+    readonly features: number;
+    readonly kernel: Dims3;
+    readonly stride: Dims3;
+    readonly bias: boolean;
+  },
+): Value {
+  const channels = inputs.reduce((sum, x) => sum + x.spec.shape[1], 0);
+  const shape = [options.features, channels, ...options.kernel];
+  const weight = scope.parameter("weight", shape, weightInit(context.init, shape));
+  const bias = options.bias
+    ? [scope.parameter("bias", [options.features], biasInit(context.init, shape))]
+    : [];
+  return scope.apply(conv3d, [...inputs, weight, ...bias], {
+    kernel: options.kernel,
+    stride: options.stride,
+    inputs: inputs.length === 1 ? 1 : 2,
+    bias: options.bias,
+  });
+}
+
+/** A transposed convolution with kernel = stride and parameters `<scope>.weight`, `.bias`. */
+export function upsample(
+  scope: Scope,
+  context: LayerContext,
+  x: Value,
+  features: number,
+  stride: Dims3,
+): Value {
+  const shape = [x.spec.shape[1], features, ...stride];
+  const weight = scope.parameter("weight", shape, weightInit(context.init, shape));
+  const bias = scope.parameter("bias", [features], biasInit(context.init, shape));
+  return scope.apply(convTranspose3d, [x, weight, bias], { stride, bias: true });
+}
+
+/** Options of {@link convNorm}. */
+export interface ConvNormOptions {
+  readonly features: number;
+  readonly kernel: Dims3;
+  readonly stride: Dims3;
+  readonly bias: boolean;
+  /** LeakyReLU after the norm (and the residual). */
+  readonly activation: boolean;
+  readonly residual?: Value;
+  /** Start gamma and beta at 0 instead of 1 and 0. */
+  readonly silent?: boolean;
+}
+
+/**
+ * Conv, instance norm, optionally a residual sum and LeakyReLU; parameters `<scope>.conv.*` and `<scope>.norm.*`.
+ *
+ * Where a mask is given the convolution's hidden outputs are not zeroed: the masked norm reads visible voxels only and
+ * writes zeros into the hidden ones, which gives the values and gradients of masking twice.
+ */
+export function convNorm(
+  scope: Scope,
+  context: LayerContext,
+  inputs: readonly [Value] | readonly [Value, Value],
+  options: ConvNormOptions,
+): Value {
+  const y = conv(scope.at("conv"), context, inputs, options);
+  const norm = scope.at("norm");
+  const gamma = norm.parameter("weight", [options.features], { kind: options.silent ? "zeros" : "ones" });
+  const beta = norm.parameter("bias", [options.features], { kind: "zeros" });
+  const mask = context.masking?.at(sizeOf(y)) ?? null;
+  return norm.apply(instanceNorm, [
+    y,
+    gamma,
+    beta,
+    ...(options.residual ? [options.residual] : []),
+    ...(mask ? [mask] : []),
+  ], {
+    eps: NORM_EPS,
+    affine: true,
+    residual: options.residual !== undefined,
+    masked: mask !== null,
+    slope: options.activation ? SLOPE : 1,
+  });
+}
+
+/** Options of {@link basicBlock}. */
+export interface BlockOptions {
+  readonly features: number;
+  readonly kernel: Dims3;
+  readonly stride: Dims3;
+}
+
+/**
+ * Residual block in ResNet-D style: conv-norm-LeakyReLU, conv-norm, plus the skip, then LeakyReLU.
+ *
+ * The skip pools when the block strides and projects (1x1x1 conv without bias, norm) when channels change. Pooling needs no
+ * mask: at masked levels block edges coincide with pooling windows, so hidden windows hold zeros only.
+ * Source: BasicBlockD of dynamic-network-architectures.
+ */
+export function basicBlock(scope: Scope, context: LayerContext, x: Value, options: BlockOptions): Value {
+  const { features, kernel, stride } = options;
+  const y = convNorm(scope.at("conv1"), context, [x], {
+    features,
+    kernel,
+    stride,
+    bias: true,
+    activation: true,
+  });
+  const residual = shortcut(scope.at("skip"), context, x, features, stride);
+  return convNorm(scope.at("conv2"), context, [y], {
+    features,
+    kernel,
+    stride: [1, 1, 1],
+    bias: true,
+    activation: true,
+    residual,
+    silent: context.init === "he",
+  });
+}
+
+function shortcut(scope: Scope, context: LayerContext, x: Value, features: number, stride: Dims3): Value {
+  const pooled = stride.some((s) => s !== 1) ? scope.at("0").apply(avgPool3d, [x], { stride }) : x;
+  if (x.spec.shape[1] === features) return pooled;
+  const at = scope.at(pooled === x ? "0" : "1");
+  return convNorm(at, context, [pooled], {
+    features,
+    kernel: [1, 1, 1],
+    stride: [1, 1, 1],
+    bias: false,
+    activation: false,
+  });
+}
