@@ -1,15 +1,9 @@
 import { z } from "./deps.ts";
+import { downsampling, NETWORK_PRESETS, networkPreset } from "../model/config.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Names of the network presets; `features` and `blocks` of a configuration override what a preset says. */
-export const networkPresetNames = [
-  "resenc-b",
-  "resenc-m",
-  "resenc-l",
-  "resenc-xl",
-  "demo",
-  "tiny",
-] as const;
+export const networkPresetNames: readonly string[] = Object.keys(NETWORK_PRESETS);
 
 /** Names of the reconstruction losses. `-all` counts visible voxels too, `-masked` zeroes visible voxels in both images. */
 export const lossNames = [
@@ -161,6 +155,18 @@ export const runConfigSchema = z.strictObject({
       size,
     );
   });
+  const coarsest = coarsestStep(value.network);
+  value.patch.forEach((size, axis) => {
+    if (coarsest === null || size % coarsest[axis] === 0 || (cube && axis > 0)) return;
+    const near = nearestMultiples(size, coarsest[axis]);
+    fault(
+      cube ? ["patch"] : ["patch", axis],
+      `Patch edge ${size} is not a multiple of ${
+        coarsest[axis]
+      }, the coarsest step of network ${value.network.preset}: use ${near}`,
+      size,
+    );
+  });
   const { ratio } = value.mask;
   if (ratio.kind === "uniform" && ratio.low > ratio.high) {
     fault(
@@ -201,6 +207,16 @@ export const runConfigSchema = z.strictObject({
     );
   }
 });
+
+/** Voxels of the patch that one voxel of the coarsest stage stands for; null when the network itself is at fault. */
+function coarsestStep({ preset, features, blocks }: z.infer<typeof network>): readonly number[] | null {
+  try {
+    const sizes = { ...(features && { features }), ...(blocks && { blocks }) };
+    return downsampling(networkPreset(preset, sizes)).at(-1)!;
+  } catch {
+    return null;
+  }
+}
 
 function nearestMultiples(size: number, block: number): string {
   const below = Math.floor(size / block) * block;

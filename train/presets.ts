@@ -28,7 +28,7 @@ export const runPresets = {
     loader: { workers: 1, prefetch: 4 },
   },
   "slow-demo": {
-    network: { preset: "demo" },
+    network: { preset: "slow-demo" },
     patch: [64, 64, 64],
     mask: { block: 8, ratio: { kind: "uniform", low: 0.6, high: 0.9 } },
     batch: { size: 2 },

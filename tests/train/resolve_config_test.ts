@@ -98,6 +98,10 @@ Deno.test("settings that contradict each other are refused with a remedy", () =>
       /^command line: patch\[2\]: Patch edge 50 is not a multiple of mask\.block 8: use 48 or 56$/,
     ],
     [{ patch: [4, 4, 4] }, /Patch edge 4 is not a multiple of mask\.block 8: use 8$/],
+    [
+      { patch: [40, 40, 40], mask: { block: 10 }, network: { preset: "resenc-l" } },
+      /patch: Patch edge 40 is not a multiple of 32, the coarsest step of network resenc-l: use 32 or 64/,
+    ],
     [{ batch: { size: 3, micro: 2 } }, /batch\.micro: Micro-batch 2 does not divide batch\.size 3/],
     [
       { mask: { ratio: { kind: "uniform", low: 0.9, high: 0.6 } } },
