@@ -146,24 +146,18 @@ export const runConfigSchema = z.strictObject({
   const fault = (path: PropertyKey[], message: string, input: unknown) =>
     issues.push({ code: "custom", path, message, input });
   const cube = new Set(value.patch).size === 1;
-  (cube ? [value.patch[0]] : value.patch).forEach((size, axis) => {
-    if (size % value.mask.block === 0) return;
-    const near = nearestMultiples(size, value.mask.block);
-    fault(
-      cube ? ["patch"] : ["patch", axis],
-      `Patch edge ${size} is not a multiple of mask.block ${value.mask.block}: use ${near}`,
-      size,
-    );
-  });
   const coarsest = coarsestStep(value.network);
-  value.patch.forEach((size, axis) => {
-    if (coarsest === null || size % coarsest[axis] === 0 || (cube && axis > 0)) return;
-    const near = nearestMultiples(size, coarsest[axis]);
+  (cube ? [value.patch[0]] : value.patch).forEach((size, axis) => {
+    const step = leastCommonMultiple(value.mask.block, coarsest?.[axis] ?? 1);
+    if (size % step === 0) return;
+    const below = Math.floor(size / step) * step;
+    const why = `mask.block ${value.mask.block}` +
+      (coarsest ? `, coarsest step ${coarsest[axis]} of network ${value.network.preset}` : "");
     fault(
       cube ? ["patch"] : ["patch", axis],
-      `Patch edge ${size} is not a multiple of ${
-        coarsest[axis]
-      }, the coarsest step of network ${value.network.preset}: use ${near}`,
+      `Patch edge ${size} is not a multiple of ${step} (${why}): use ${below === 0 ? "" : `${below} or `}${
+        below + step
+      }`,
       size,
     );
   });
@@ -218,9 +212,10 @@ function coarsestStep({ preset, features, blocks }: z.infer<typeof network>): re
   }
 }
 
-function nearestMultiples(size: number, block: number): string {
-  const below = Math.floor(size / block) * block;
-  return below === 0 ? `${block}` : `${below} or ${below + block}`;
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y !== 0) [x, y] = [y, x % y];
+  return a / x * b;
 }
 
 /** A complete, valid configuration of a pre-training run; `z.infer` of {@linkcode runConfigSchema}. */

@@ -95,12 +95,12 @@ Deno.test("settings that contradict each other are refused with a remedy", () =>
   const cases: [Record<string, unknown>, RegExp][] = [
     [
       { patch: [48, 48, 50] },
-      /^command line: patch\[2\]: Patch edge 50 is not a multiple of mask\.block 8: use 48 or 56$/,
+      /^command line: patch\[2\]: Patch edge 50 is not a multiple of 8 \(mask\.block 8, coarsest step 4 of network demo\): use 48 or 56$/,
     ],
-    [{ patch: [4, 4, 4] }, /Patch edge 4 is not a multiple of mask\.block 8: use 8$/],
+    [{ patch: [4, 4, 4] }, /Patch edge 4 is not a multiple of 8 \(.*\): use 8$/],
     [
       { patch: [40, 40, 40], mask: { block: 10 }, network: { preset: "resenc-l" } },
-      /patch: Patch edge 40 is not a multiple of 32, the coarsest step of network resenc-l: use 32 or 64/,
+      /patch: Patch edge 40 is not a multiple of 160 \(mask\.block 10, coarsest step 32 of network resenc-l\): use 160/,
     ],
     [{ batch: { size: 3, micro: 2 } }, /batch\.micro: Micro-batch 2 does not divide batch\.size 3/],
     [
