@@ -50,7 +50,7 @@ const GEOMETRIES: Record<string, NiftiFields> = {
   "sform wins": {
     sformCode: 1,
     sform: [0, 0, 2, 5, -1.5, 0, 0, 6, 0, 3, 0, 7],
-    qformCode: 2,
+    qformCode: 1,
     pixdim: [1, 1.5, 3, 2],
   },
   "qform when the sform code is 0": {
