@@ -1,21 +1,13 @@
-/** Runs recorded cases on the GPU: one device for the whole process, graphs fed with recorded tensors. */
+/** Runs recorded cases on the GPU: graphs fed with recorded tensors. */
 import { differentiate } from "../../kernels/graph/gradient.ts";
 import { Graph, type Value } from "../../kernels/graph/graph.ts";
 import { compile } from "../../kernels/graph/plan.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { add } from "../../kernels/ops/add/op.ts";
-import { type Gpu, openGpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { type Dims3, elementCount, tensor } from "../../kernels/spec.ts";
+import { testGpu } from "../support/gpu.ts";
 import type { Checker, GoldenCase, GoldenGroup, TensorRef } from "./support.ts";
-
-let shared: Promise<Gpu> | null = null;
-
-/** The device of this process; its pipeline cache is shared by all groups. */
-export function goldenGpu(): Promise<Gpu> {
-  shared ??= openGpu();
-  return shared;
-}
 
 /** Contents of one graph input. */
 export interface Fed {
@@ -64,7 +56,7 @@ export class FedGraph {
 
   /** Runs everything that `targets` need, once, and reads them back. */
   async evaluate(targets: ReadonlyMap<string, Value>): Promise<Map<string, Float32Array>> {
-    const gpu = await goldenGpu();
+    const gpu = await testGpu();
     const computed = [...new Set(targets.values())].filter((v) => v.role === "node");
     computed.forEach((v, i) => this.graph.output(`target ${i}`, v));
     const plan = compile(this.graph, { device: gpu.facts, phases: { run: computed } });
