@@ -60,7 +60,7 @@ export function getPatchSize(finalSize: Dims3): Dims3 {
 export function startRange(dataSize: number, cropSize: number, finalSize: number): [lo: number, hi: number] {
   let need = cropSize - finalSize;
   if (need + dataSize < cropSize) need = cropSize - dataSize;
-  return [Math.floor(-need / 2), dataSize + Math.floor(need / 2) + need % 2 - cropSize];
+  return [0 - Math.ceil(need / 2), dataSize + Math.floor(need / 2) + need % 2 - cropSize];
 }
 
 /**
