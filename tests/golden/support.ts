@@ -1,3 +1,4 @@
+import { decodeSafetensors, type SafetensorsTensor } from "../../data/safetensors.ts";
 import { type Manifest, parseManifest, type TensorRef } from "./manifest.ts";
 
 export { Checker, type Miss } from "./checker.ts";
@@ -23,53 +24,28 @@ export interface GoldenModule {
   run(group: GoldenGroup, check: import("./checker.ts").Checker): Promise<void>;
 }
 
-interface TensorEntry {
-  readonly dtype: string;
-  readonly shape: number[];
-  readonly data_offsets: [number, number];
-}
-
-interface TensorFile {
-  readonly header: Record<string, TensorEntry>;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly dataStart: number;
-}
-
 /** Opens a group folder (manifest.json beside *.safetensors); files are read when first needed. */
 export function openGroup(dir: string): GoldenGroup {
   const name = dir.replace(/\/+$/, "").split("/").at(-1)!;
   const manifest = parseManifest(Deno.readTextFileSync(`${dir}/manifest.json`), name);
-  const files = new Map<string, TensorFile>();
+  const files = new Map<string, ReadonlyMap<string, SafetensorsTensor>>();
   const tensor = (ref: TensorRef): GoldenTensor => {
-    let file = files.get(ref.file);
-    if (!file) files.set(ref.file, file = readTensorFile(`${dir}/${ref.file}`));
-    const entry = file.header[ref.key];
+    const path = `${dir}/${ref.file}`;
+    if (!files.has(path)) files.set(path, decodeSafetensors(Deno.readFileSync(path), path).tensors);
+    const entry = files.get(path)!.get(ref.key);
     if (!entry) throw new Error(`${name}/${ref.file}: no tensor ${ref.key}`);
-    if (ref.dtype !== undefined && (entry.dtype !== ref.dtype || String(entry.shape) !== String(ref.shape))) {
+    const { dtype, shape, data } = entry;
+    if (ref.dtype !== undefined && (dtype !== ref.dtype || String(shape) !== String(ref.shape))) {
       throw new Error(
-        `${name}/${ref.file}: ${ref.key} is ${entry.dtype} [${entry.shape}], the manifest says ${ref.dtype} [${ref.shape}]`,
+        `${name}/${ref.file}: ${ref.key} is ${dtype} [${shape}], the manifest says ${ref.dtype} [${ref.shape}]`,
       );
     }
-    const [begin, end] = entry.data_offsets;
-    return { data: typedView(entry.dtype, file, begin, end), shape: [...entry.shape] };
+    if (data instanceof Float32Array || data instanceof BigInt64Array || data instanceof Uint8Array) {
+      return { data: data.slice(), shape: [...shape] };
+    }
+    throw new Error(`${name}/${ref.file}: ${ref.key} is ${dtype}, wanted F32, I64 or U8`);
   };
   return { dir, name, manifest, tensor };
-}
-
-function readTensorFile(path: string): TensorFile {
-  const bytes = Deno.readFileSync(path);
-  const headerLength = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerLength)));
-  delete header.__metadata__;
-  return { header, bytes, dataStart: 8 + headerLength };
-}
-
-function typedView(dtype: string, file: TensorFile, begin: number, end: number): GoldenTensor["data"] {
-  const buffer = file.bytes.buffer.slice(file.dataStart + begin, file.dataStart + end);
-  if (dtype === "F32") return new Float32Array(buffer);
-  if (dtype === "I64") return new BigInt64Array(buffer);
-  if (dtype === "U8") return new Uint8Array(buffer);
-  throw new Error(`Cannot read a recorded tensor: found type ${dtype}, wanted F32, I64 or U8`);
 }
 
 /**
