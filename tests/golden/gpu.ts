@@ -58,14 +58,14 @@ export class FedGraph {
   async evaluate(targets: ReadonlyMap<string, Value>): Promise<Map<string, Float32Array>> {
     const gpu = await testGpu();
     const computed = [...new Set(targets.values())].filter((v) => v.role === "node");
-    computed.forEach((v, i) => this.graph.output(`target ${i}`, v));
+    computed.forEach((v, i) => this.graph.output(`read back ${i}`, v));
     const plan = compile(this.graph, { device: gpu.facts, phases: { run: computed } });
     verifyPlan(plan, gpu.facts);
     using executor = await Executor.create(gpu, plan);
     for (const [value, data] of this.feeds) if (plan.named[value.name]) executor.write(value.name, data);
     executor.run("run");
     const contents = new Map<Value, Float32Array>(this.feeds);
-    for (const [i, v] of computed.entries()) contents.set(v, await executor.read(`target ${i}`));
+    for (const [i, v] of computed.entries()) contents.set(v, await executor.read(`read back ${i}`));
     return new Map([...targets].map(([name, v]) => [name, contents.get(v)!]));
   }
 }
