@@ -58,6 +58,7 @@ export async function runProgram(
     await program.parseAsync([...args], { from: "user" });
     return context.exitCode;
   } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw error; // nobody reads any more; main.ts ends quietly
     if (error instanceof CommanderError) return commanderExit(error, output);
     output.fail(error);
     return error instanceof CliError ? error.exitCode : 1;
