@@ -1,6 +1,10 @@
 /** All operations. */
 export { accumulate } from "./accumulate/op.ts";
 export { add } from "./add/op.ts";
+export { assign } from "./assign/op.ts";
+export { affineResample, type AffineResampleAttrs } from "./augment/op.ts";
+export { TRANSFORM_AT, TRANSFORM_LENGTH } from "./augment/transform.ts";
+export { cast } from "./cast/op.ts";
 export {
   conv3d,
   type Conv3dAttrs,
@@ -41,3 +45,4 @@ export {
   type PoolAttrs,
   type PoolGradientAttrs,
 } from "./pool/op.ts";
+export { msSsimLoss, ssimLoss } from "./ssim/loss.ts";

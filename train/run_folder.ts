@@ -1,0 +1,97 @@
+import manifest from "../deno.json" with { type: "json" };
+import { writeJsonAtomic } from "../data/atomic.ts";
+import type { RejectedImage } from "../data/store.ts";
+import type { DeviceFacts } from "../kernels/spec.ts";
+import type { RunConfig } from "./config.ts";
+
+/** Paths inside a run folder. */
+export interface RunPaths {
+  readonly record: string;
+  readonly log: string;
+  readonly plan: string;
+  readonly summary: string;
+  readonly checkpoints: string;
+  readonly latest: string;
+  readonly best: string;
+  readonly final: string;
+  /** The newest picture. */
+  readonly picture: string;
+  readonly pictures: string;
+  /** The picture drawn after a step. */
+  pictureAt(step: number): string;
+}
+
+/** Paths of the run folder `out`. */
+export function runPaths(out: string): RunPaths {
+  const at = (name: string) => `${out.replace(/\/+$/, "")}/${name}`;
+  return {
+    record: at("run.json"),
+    log: at("run.sqlite"),
+    plan: at("plan.txt"),
+    summary: at("summary.json"),
+    checkpoints: at("checkpoints"),
+    latest: at("checkpoints/latest.safetensors"),
+    best: at("checkpoints/best.safetensors"),
+    final: at("checkpoints/final.safetensors"),
+    picture: at("reconstruction.png"),
+    pictures: at("pictures"),
+    pictureAt: (step) => at(`pictures/step_${String(step).padStart(8, "0")}.png`),
+  };
+}
+
+/** How a run ended and what it reached; losses are masked squared errors in z-score units. */
+export interface RunSummary {
+  readonly state: "finished" | "stopped";
+  readonly steps: number;
+  readonly plannedSteps: number;
+  /** Wall time of this process, without preparing data. */
+  readonly seconds: number;
+  /** Last validation, null before the first one. */
+  readonly valLoss: number | null;
+  /** Error of the best constant on the same patches and masks. */
+  readonly valLossConstant: number;
+  /** Error of copying the nearest visible voxel on the same patches and masks. */
+  readonly valLossNearest: number;
+  readonly valLossToConstant: number | null;
+  readonly valLossToNearest: number | null;
+  readonly bestValLoss: number | null;
+  /** Mean training loss of the last whole epoch. */
+  readonly trainLoss: number | null;
+  readonly skippedSteps: number;
+  readonly parameters: number;
+  readonly peakGpuBytes: number;
+  readonly adapter: string;
+  readonly seed: number;
+  readonly data: {
+    readonly volumes: number;
+    readonly trainSubjects: number;
+    readonly valSubjects: number;
+    readonly rejected: readonly RejectedImage[];
+  };
+}
+
+/** Writes run.json: everything needed to repeat the run. @throws {DataError} when the folder is not writable */
+export async function writeRunRecord(out: string, config: RunConfig, store: string, facts: DeviceFacts): Promise<void> {
+  await writeJsonAtomic(runPaths(out).record, {
+    format: "spark3d-run-1",
+    config,
+    seed: config.seed,
+    store,
+    adapter: facts,
+    versions: { spark3d: manifest.version, ...Deno.version },
+    platform: `${Deno.build.os} ${Deno.build.arch}`,
+  });
+}
+
+/** Removes half-written files that a killed process left behind. */
+export async function removeLeftovers(out: string): Promise<void> {
+  for (const folder of [out, `${out}/checkpoints`, `${out}/pictures`]) {
+    try {
+      for await (const entry of Deno.readDir(folder)) {
+        if (entry.isFile && entry.name.endsWith(".tmp")) await Deno.remove(`${folder}/${entry.name}`);
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}

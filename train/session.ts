@@ -1,0 +1,168 @@
+import type { LoadedPatch } from "../data/load_sample.ts";
+import { hashRandom } from "../data/random.ts";
+import { verifyPlan } from "../kernels/graph/verify.ts";
+import { compile } from "../kernels/graph/plan.ts";
+import { type AdapterChoice, type Gpu, openGpu } from "../kernels/runtime/device.ts";
+import { Executor } from "../kernels/runtime/executor.ts";
+import type { Plan } from "../kernels/spec.ts";
+import { initialValues } from "../model/parameters.ts";
+import { sampleAugmentation } from "./augmentation.ts";
+import type { RunConfig } from "./config.ts";
+import { sampleBlockMask, sampleRatio } from "./mask.ts";
+import { STATE_PREFIXES, stepScalars } from "./optimizer.ts";
+import { buildPretrainGraph, METRIC_COLUMNS, METRIC_ROWS, type PretrainGraph } from "./step.ts";
+
+/** First key of the random streams of starting weights. */
+const INIT_STREAM = 0x696e6974;
+
+/** Metrics of one step as the GPU recorded them. */
+export interface StepMetrics {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly clipScale: number;
+  /** Whether the gradient norm was finite; if not, the step changed nothing. */
+  readonly finite: boolean;
+}
+
+/** A run's network on a device: training steps, evaluation, and its state as named tensors. */
+export class PretrainSession implements Disposable {
+  private constructor(
+    readonly config: RunConfig,
+    readonly gpu: Gpu,
+    readonly built: PretrainGraph,
+    readonly plan: Plan,
+    readonly executor: Executor,
+  ) {}
+
+  /**
+   * Opens a device, plans and allocates. Weights are zero until `initialise` or `importState`.
+   *
+   * @throws {DeviceError} without adapter or memory; {LimitError} when the run does not fit the adapter
+   */
+  static async create(config: RunConfig, adapter: AdapterChoice): Promise<PretrainSession> {
+    const built = buildPretrainGraph(config);
+    const gpu = await openGpu({ adapter });
+    try {
+      const plan = compile(built.graph, { device: gpu.facts, phases: built.phases });
+      verifyPlan(plan, gpu.facts);
+      return new PretrainSession(config, gpu, built, plan, await Executor.create(gpu, plan));
+    } catch (error) {
+      gpu[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Writes starting weights; every tensor has a random stream of its own. */
+  initialise(): void {
+    this.built.graph.parameters.forEach((parameter, i) => {
+      const random = hashRandom(this.config.seed, INIT_STREAM, i);
+      this.executor.parameters.write(parameter.name, initialValues(parameter.init!, parameter.spec.shape, random));
+    });
+  }
+
+  /**
+   * Submits one optimiser step; does not wait.
+   *
+   * @param patches the batch in order, `config.batch.size` crops of `built.cropSize`
+   */
+  trainStep(step: number, lr: number, patches: readonly LoadedPatch[]): void {
+    const { config, executor } = this;
+    const { micro } = config.batch;
+    const ratio = sampleRatio(config.seed, step, config.mask.ratio);
+    executor.clearAccumulators();
+    executor.write("scalars", stepScalars(config.optimizer, lr, step, step % METRIC_ROWS));
+    for (let start = 0; start < patches.length; start += micro) {
+      const part = patches.slice(start, start + micro);
+      executor.write("crop", concatenate(part.map((p) => p.patch)));
+      executor.write(
+        "transform",
+        concatenate(part.map((p) =>
+          sampleAugmentation({ seed: config.seed, step, sample: p.sampleIndex, config: config.augmentation })
+        )),
+      );
+      executor.write(
+        "mask",
+        concatenate(part.map((p) => {
+          const { patch, mask: { block }, seed } = config;
+          return Float32Array.from(sampleBlockMask({ patch, block, ratio, seed, step, sample: p.sampleIndex }).kept);
+        })),
+      );
+      executor.run("augment");
+      executor.run("micro");
+    }
+    executor.run("update");
+  }
+
+  /** Metrics of steps `from` to `to - 1`, at most {@linkcode METRIC_ROWS}. Stalls. */
+  async readMetrics(from: number, to: number): Promise<StepMetrics[]> {
+    const ring = await this.executor.read("metrics");
+    const rows: StepMetrics[] = [];
+    for (let step = from; step < to; step++) {
+      const [loss, gradNorm, clipScale, finite] = ring.subarray((step % METRIC_ROWS) * METRIC_COLUMNS.length);
+      rows.push({ step, loss, gradNorm, clipScale, finite: finite === 1 });
+    }
+    return rows;
+  }
+
+  /**
+   * Reconstructs micro-batches of patches. Stalls.
+   *
+   * @param image `[M, 1, ...patch]`; `mask` `[M, 1, ...grid]`
+   * @returns masked mean squared error over the micro-batch and the reconstruction `[M, 1, ...patch]` when asked for
+   */
+  async evaluate(
+    image: Float32Array<ArrayBuffer>,
+    mask: Float32Array<ArrayBuffer>,
+    withReconstruction: boolean,
+  ): Promise<{ error: number; reconstruction: Float32Array | null }> {
+    this.executor.write("image", image);
+    this.executor.write("mask", mask);
+    this.executor.run("evaluate");
+    const [error] = await this.executor.read("maskedError");
+    return { error, reconstruction: withReconstruction ? await this.executor.read("reconstruction") : null };
+  }
+
+  /** Names and shapes of everything that `exportState` returns: weights by PyTorch key, `<state>:<key>` for the optimiser. */
+  stateNames(): readonly string[] {
+    const prefixes = STATE_PREFIXES[this.config.optimizer.kind].map((p) => `${p}:`);
+    return Object.entries(this.plan.named)
+      .filter(([name, t]) => t.role === "parameter" ? !name.startsWith("parameters.") : prefixes.some((p) => name.startsWith(p)))
+      .map(([name]) => name);
+  }
+
+  /** Weights and optimiser state, C order. Reads whole buffers, so that there is one stall a buffer. */
+  async exportState(): Promise<Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>> {
+    const contents = new Map<number, Float32Array<ArrayBuffer>>();
+    const state = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
+    for (const name of this.stateNames()) {
+      const { buffer, offset, size, spec } = this.plan.named[name];
+      if (!contents.has(buffer)) contents.set(buffer, await this.executor.parameters.read(this.plan.buffers[buffer].label));
+      const data = contents.get(buffer)!.slice(offset / 4, (offset + size) / 4);
+      state.set(name, { shape: spec.shape, data });
+    }
+    return state;
+  }
+
+  /** Restores what `exportState` returned. @throws {PlanError} when a tensor has another size */
+  importState(state: ReadonlyMap<string, Float32Array<ArrayBuffer>>): void {
+    for (const [name, data] of state) this.executor.parameters.write(name, data);
+  }
+
+  [Symbol.dispose](): void {
+    this.executor[Symbol.dispose]();
+    this.gpu[Symbol.dispose]();
+  }
+}
+
+/** Joins arrays end to end. */
+export function concatenate(parts: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer> {
+  if (parts.length === 1) return parts[0];
+  const joined = new Float32Array(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}

@@ -1,0 +1,140 @@
+import { getPatchSize } from "../data/sampler.ts";
+import { differentiate } from "../kernels/graph/gradient.ts";
+import { Graph, Scope, type Value } from "../kernels/graph/graph.ts";
+import type { CompileOptions } from "../kernels/graph/plan.ts";
+import { accumulate } from "../kernels/ops/accumulate/op.ts";
+import { add } from "../kernels/ops/add/op.ts";
+import { assign } from "../kernels/ops/assign/op.ts";
+import { affineResample } from "../kernels/ops/augment/op.ts";
+import { TRANSFORM_LENGTH } from "../kernels/ops/augment/transform.ts";
+import { fill } from "../kernels/ops/fill/op.ts";
+import { reconstructionError } from "../kernels/ops/loss/op.ts";
+import { writeMetrics } from "../kernels/ops/metrics/op.ts";
+import { STEP_SCALARS } from "../kernels/ops/optimizer/op.ts";
+import { msSsimLoss, ssimLoss } from "../kernels/ops/ssim/loss.ts";
+import { type Dims3, tensor } from "../kernels/spec.ts";
+import { maskedAutoencoder } from "../model/mae.ts";
+import type { MaeConfig } from "../model/mae.ts";
+import { networkPreset } from "../model/config.ts";
+import { blockGrid } from "./mask.ts";
+import type { RunConfig } from "./config.ts";
+import { addOptimizer } from "./optimizer.ts";
+
+/** Rows of the metrics ring: steps between two read-backs must not exceed it. */
+export const METRIC_ROWS = 64;
+/** Columns of the metrics ring, in order. */
+export const METRIC_COLUMNS = ["loss", "gradNorm", "clipScale", "finite"] as const;
+
+/**
+ * The graph of a pre-training run and its phases:
+ * `augment` (crop and transform -> image), `micro` (forward, loss, backward, gradients added), `update` (clip, optimiser,
+ * metrics row), `evaluate` (image and mask -> reconstruction and masked squared error).
+ */
+export interface PretrainGraph {
+  readonly graph: Graph;
+  readonly phases: CompileOptions["phases"];
+  /** Size of the crops that `augment` takes, `[D, H, W]`. */
+  readonly cropSize: Dims3;
+  readonly grid: Dims3;
+}
+
+/** The masked auto-encoder that a run configuration describes. @throws {ConfigError} when it cannot be built */
+export function maeConfig(config: RunConfig): MaeConfig {
+  const { kind, preset, features, blocks, init, leakyStem } = config.network;
+  const changes = { init, ...(features ? { features } : {}), ...(blocks ? { blocks } : {}) };
+  return { kind, leakyStem, network: networkPreset(preset, changes) };
+}
+
+/**
+ * Builds forward, backward and update of a run.
+ *
+ * Inputs: `crop` `[M, 1, ...cropSize]`, `transform` `[M, 16]`, `image` `[M, 1, ...patch]` (written by `augment`, or by the host
+ * before `evaluate`), `mask` `[M, 1, ...grid]` (1 = visible), `scalars` `[4]`. M = micro-batch. Outputs `reconstruction`,
+ * `maskedError`; state `metrics` `[rows, columns]`.
+ *
+ * @throws {ConfigError | ShapeError} when network, patch and block do not fit together
+ */
+export function buildPretrainGraph(config: RunConfig): PretrainGraph {
+  const { batch, augmentation } = config;
+  const patch: Dims3 = config.patch;
+  const grid = blockGrid(patch, config.mask.block);
+  const cropSize = augmentation.rotationProbability > 0 || augmentation.scaleProbability > 0 ? getPatchSize(patch) : patch;
+  const graph = new Graph();
+  const scope = new Scope(graph);
+  const crop = graph.input("crop", tensor([batch.micro, 1, ...cropSize]));
+  const transform = graph.input("transform", tensor([batch.micro, TRANSFORM_LENGTH]));
+  const image = graph.input("image", tensor([batch.micro, 1, ...patch]));
+  const mask = graph.input("mask", tensor([batch.micro, 1, ...grid]));
+  const scalars = graph.input("scalars", tensor([STEP_SCALARS]));
+  const [augmented] = graph.within("augment", () =>
+    graph.apply(affineResample, [crop, transform], {
+      size: patch,
+      order: augmentation.interpolation === "cubic" ? 3 : 1,
+    }));
+  const [shown] = graph.apply(assign, [image, augmented], {});
+  const { reconstruction, visible, decayOnly } = maskedAutoencoder(scope, image, mask, maeConfig(config));
+  const loss = reconstructionLoss(graph, config.loss, reconstruction, image, mask, visible);
+  const [maskedError] = config.loss === "mse"
+    ? [loss]
+    : graph.apply(reconstructionError, [reconstruction, image, visible], { power: 2, region: "hidden" });
+  graph.output("reconstruction", reconstruction);
+  graph.output("maskedError", maskedError);
+  const [seed] = graph.apply(fill, [], { shape: [1], value: 1 });
+  const gradients = differentiate(graph, { seeds: new Map([[loss, seed]]), wrt: graph.parameters, add });
+  const share = batch.micro / batch.size;
+  const { accumulated, updated, clip } = addOptimizer(graph, graph.parameters, {
+    optimizer: config.optimizer,
+    clipNorm: config.clipNorm,
+    gradients,
+    decayOnly,
+    share,
+    scalars,
+  });
+  const total = graph.accumulator("lossTotal", tensor([1]));
+  const [summed] = graph.apply(accumulate, [total, loss], { scale: share });
+  const ring = graph.state("metrics", tensor([METRIC_ROWS, METRIC_COLUMNS.length]));
+  const picks = [{ input: 0, element: 0 }, ...[0, 1, 2].map((element) => ({ input: 1, element }))];
+  const [logged] = graph.apply(writeMetrics, [ring, scalars, total, clip], { picks });
+  return {
+    graph,
+    cropSize,
+    grid,
+    phases: {
+      augment: [shown],
+      micro: [...accumulated, summed],
+      update: [...updated, logged],
+      evaluate: [reconstruction, maskedError],
+    },
+  };
+}
+
+function reconstructionLoss(
+  graph: Graph,
+  loss: RunConfig["loss"],
+  prediction: Value,
+  target: Value,
+  mask: Value,
+  visible: Value,
+): Value {
+  return graph.within("loss", () => {
+    const inputs = [prediction, target, visible];
+    switch (loss) {
+      case "mse":
+        return graph.apply(reconstructionError, inputs, { power: 2, region: "hidden" })[0];
+      case "l1":
+        return graph.apply(reconstructionError, inputs, { power: 1, region: "hidden" })[0];
+      case "mse-all":
+        return graph.apply(reconstructionError, [prediction, target], { power: 2, region: "all" })[0];
+      case "l1-all":
+        return graph.apply(reconstructionError, [prediction, target], { power: 1, region: "all" })[0];
+      case "ssim":
+        return ssimLoss(graph, prediction, target);
+      case "ssim-masked":
+        return ssimLoss(graph, prediction, target, mask);
+      case "ms-ssim":
+        return msSsimLoss(graph, prediction, target);
+      case "ms-ssim-masked":
+        return msSsimLoss(graph, prediction, target, mask);
+    }
+  });
+}
