@@ -11,6 +11,8 @@ export interface ProgressSink {
 /** Progress of one piece of work: a bar that redraws itself on a terminal, a plain line now and then elsewhere. */
 export class Progress {
   #done = 0;
+  /** units that were done when this work began, for a run that goes on */
+  #first: number | null = null;
   #total: number;
   #note = "";
   #lastMs = -Infinity;
@@ -29,6 +31,7 @@ export class Progress {
 
   /** Says how much is done; `note` follows the bar. Redraws at most ten times a second. */
   update(done: number, note = this.#note, total = this.#total): void {
+    this.#first ??= done <= 1 ? 0 : done;
     this.#done = done;
     this.#note = note;
     this.#total = total;
@@ -75,9 +78,10 @@ export class Progress {
   #count(): string {
     const elapsed = (this.sink.now() - this.#startMs) / 1000;
     const parts = [this.#total > 0 ? `${this.#done}/${this.#total}` : `${this.#done}`];
-    if (this.#total > 0 && this.#done > 0 && this.#done < this.#total) {
-      parts.push(`${duration(elapsed / this.#done * (this.#total - this.#done))} left`);
-    } else if (this.#done > 0) parts.push(`${duration(elapsed)}`);
+    const worked = this.#done - (this.#first ?? 0);
+    if (worked > 0 && this.#done < this.#total) {
+      parts.push(`${duration(elapsed / worked * (this.#total - this.#done))} left`);
+    } else if (worked > 0) parts.push(duration(elapsed));
     if (this.#note) parts.push(this.#note);
     return parts.join(", ");
   }

@@ -128,7 +128,7 @@ export const runConfigSchema = z.strictObject({
   augmentation: augmentation.prefault({}),
   precision: z.enum(["f32"]).default("f32"),
   checkpointEveryEpochs: z.int().positive().default(1),
-  metricsEvery: z.int().positive().max(10000).default(25).describe(
+  metricsEvery: z.int().positive().max(64).default(25).describe(
     "steps between two read-backs of the losses",
   ),
   nanLimit: z.int().nonnegative().default(20).describe(

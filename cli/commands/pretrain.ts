@@ -16,6 +16,7 @@ import {
   writeRunInputs,
 } from "../run_folder.ts";
 import { demoCohortName, ensureDemoCohort } from "../demo_cohort.ts";
+import { summaryText } from "../run_summary.ts";
 import { stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
 import type { RunConfig } from "../../train/config.ts";
@@ -132,7 +133,7 @@ async function train(context: CommandContext, run: Run): Promise<void> {
     onEvent: showTrainEvents(output),
   });
   if (signal.aborted) throw signal.reason;
-  output.result({ out: run.out, ...summary }, JSON.stringify(summary, null, 1));
+  output.result({ out: run.out, ...summary }, summaryText(run.out, { ...summary }));
 }
 
 /** Prepares the run's volumes, generating them first when there are none. A run that gets no store leaves no trace. */

@@ -53,6 +53,15 @@ Deno.test("Progress redraws one line on a terminal, no wider than it, ten times 
   assert.ok(state.text.endsWith("\r\x1b[2K"));
 });
 
+Deno.test("Progress of work that goes on counts time for its own part only", () => {
+  const { state, sink } = recorder(false);
+  const bar = new Progress("train", 100, sink);
+  bar.update(80);
+  state.ms += 12_000;
+  bar.update(90);
+  assert.equal(state.text, "train: 80/100\ntrain: 90/100, 12 s left\n");
+});
+
 Deno.test("duration() uses the two largest units", () => {
   assert.deepEqual([8.4, 65, 3600, 7 * 3600 + 125].map(duration), [
     "8 s",

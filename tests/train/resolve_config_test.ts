@@ -9,6 +9,7 @@ import {
   runConfigJsonSchema,
 } from "../../train/resolve_config.ts";
 import { learningRate } from "../../train/schedule.ts";
+import { METRIC_ROWS } from "../../train/step.ts";
 
 /** Lines of the ConfigError that the layers cause. */
 function faults(layers: ConfigLayers): string[] {
@@ -118,6 +119,14 @@ Deno.test("settings that contradict each other are refused with a remedy", () =>
     [{ epochs: "ten" }, /epochs: Expected number, found "ten"|epochs: .*found "ten"/],
   ];
   for (const [flags, wanted] of cases) assert.match(faults({ flags })[0], wanted, JSON.stringify(flags));
+});
+
+Deno.test("metricsEvery never exceeds the rows that the GPU keeps", () => {
+  resolveRunConfig({ flags: { metricsEvery: METRIC_ROWS } });
+  assert.match(
+    faults({ flags: { metricsEvery: METRIC_ROWS + 1 } })[0],
+    /^command line: metricsEvery: Too big/,
+  );
 });
 
 Deno.test("an unknown preset names its layer and the known ones", () => {
