@@ -5,7 +5,7 @@ import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
 import { UsageError } from "../errors.ts";
 import { jsonOption } from "../options.ts";
 import type { Output } from "../output.ts";
-import { dirname, isAbsolute, join, readJson, requireFolder, resolve } from "../paths.ts";
+import { dirname, exists, isAbsolute, join, readJson, requireFolder, resolve } from "../paths.ts";
 import {
   findRunFolder,
   isStore,
@@ -17,7 +17,7 @@ import {
 } from "../run_folder.ts";
 import { demoCohortName, ensureDemoCohort } from "../demo_cohort.ts";
 import { summaryText } from "../run_summary.ts";
-import { stopSignal } from "../stop_signal.ts";
+import { type StoppedError, stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
 import type { RunConfig } from "../../train/config.ts";
 import type { JsonObject } from "../../train/merge_config.ts";
@@ -122,18 +122,15 @@ async function train(context: CommandContext, run: Run): Promise<void> {
   const store = isAbsolute(run.store) ? run.store : join(run.out, run.store);
   if (!await isStore(store)) await prepareStore(run, store, signal, output);
   const { pretrain } = await import("../../train/pretrain.ts");
+  const { runPaths } = await import("../../train/run_folder.ts");
   const { showTrainEvents } = await import("../train_progress.ts");
-  const summary = await pretrain({
-    config: run.config,
-    store,
-    out: run.out,
-    resume: run.resume,
-    adapter: run.adapter,
-    signal,
-    onEvent: showTrainEvents(output),
-  });
-  if (signal.aborted) throw signal.reason;
-  output.result({ out: run.out, ...summary }, summaryText(run.out, { ...summary }));
+  const resume = run.resume && await exists(runPaths(run.out).latest);
+  if (run.resume && !resume) output.log(`${run.out} has no checkpoint yet: starting at the first step`);
+  const summary = await pretrain({ ...run, store, resume, signal, onEvent: showTrainEvents(output) });
+  if (summary.state === "stopped" && signal.aborted) {
+    context.exitCode = (signal.reason as StoppedError).exitCode;
+  }
+  output.result({ out: run.out, ...summary }, summaryText(run.out, summary));
 }
 
 /** Prepares the run's volumes, generating them first when there are none. A run that gets no store leaves no trace. */
