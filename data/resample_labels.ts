@@ -76,7 +76,7 @@ function resizeLinear(
   wins: (share: number) => boolean,
 ): Int32Array {
   const [zTaps, yTaps, xTaps] = shape.map((size, axis) => linearTaps(size, newShape[axis]));
-  const upper = shape.map((size) => (size > 1 ? 1 : 0)); // an axis of one voxel has no upper neighbour
+  const clamp = (padded: number, size: number) => Math.min(Math.max(padded - 1, 0), size - 1);
   const output = new Int32Array(voxelCount(newShape));
   const corner = new Int32Array(8), weight = new Float64Array(8);
   let to = 0;
@@ -86,8 +86,8 @@ function resizeLinear(
         let same = true;
         for (let n = 0; n < 8; n++) {
           const dz = n >> 2, dy = (n >> 1) & 1, dx = n & 1;
-          const row = (zTaps.first[z] + dz * upper[0]) * shape[1] + yTaps.first[y] + dy * upper[1];
-          corner[n] = labels[row * shape[2] + xTaps.first[x] + dx * upper[2]];
+          const row = clamp(zTaps.first[z] + dz, shape[0]) * shape[1] + clamp(yTaps.first[y] + dy, shape[1]);
+          corner[n] = labels[row * shape[2] + clamp(xTaps.first[x] + dx, shape[2])];
           weight[n] = zTaps.weights[2 * z + dz] * yTaps.weights[2 * y + dy] * xTaps.weights[2 * x + dx];
           if (corner[n] !== corner[0]) same = false;
         }

@@ -29,14 +29,18 @@ export function nearestIndices(inputSize: number, outputSize: number): Int32Arra
   });
 }
 
-/** Lower neighbour and weights of lower and upper neighbour for linear interpolation, edges clamped. */
+/**
+ * Linear interpolation into an axis padded by one replicated sample on either side: lower neighbour in the padded axis, weights of lower
+ * and upper neighbour. Beyond the edge both neighbours are the edge sample; the weights are those of the unclamped coordinate, as in
+ * scipy.ndimage, whose rounding decides ties of label maps.
+ */
 export function linearTaps(inputSize: number, outputSize: number): AxisTaps {
   const first = new Int32Array(outputSize);
   const weights = new Float64Array(2 * outputSize);
   for (let out = 0; out < outputSize; out++) {
-    const at = Math.min(Math.max(inputCoordinate(out, inputSize, outputSize), 0), inputSize - 1);
-    const lower = Math.min(Math.floor(at), Math.max(inputSize - 2, 0));
-    first[out] = lower;
+    const at = inputCoordinate(out, inputSize, outputSize);
+    const lower = Math.floor(at);
+    first[out] = lower + 1;
     weights[2 * out] = 1 - (at - lower);
     weights[2 * out + 1] = 1 - weights[2 * out];
   }
@@ -92,10 +96,10 @@ export function resizeAxis(
     }
     return output;
   }
-  const padding = order === 3 ? SPLINE_PADDING : 0;
+  const padding = order === 3 ? SPLINE_PADDING : 1;
   const taps = order === 3 ? cubicTaps(inputSize, outputSize) : linearTaps(inputSize, outputSize);
   // Lines of one tile, `[padded samples, LINES_PER_TILE]`. With inner = 1 the lines of a tile are whole rows.
-  const tile = new Float64Array((inputSize + 2 * padding + (order === 1 ? 1 : 0)) * LINES_PER_TILE);
+  const tile = new Float64Array((inputSize + 2 * padding) * LINES_PER_TILE);
   const lineCount = outer * inner;
   const inputStart = new Float64Array(LINES_PER_TILE);
   const outputStart = new Float64Array(LINES_PER_TILE);
@@ -107,13 +111,7 @@ export function resizeAxis(
       outputStart[l] = o * outputSize * inner + within;
     }
     loadTile(tile, data, inputStart, lines, inputSize, inner, padding);
-    if (order === 1) { // the upper neighbour of the last sample has weight 0 but must be finite
-      tile.copyWithin(
-        inputSize * LINES_PER_TILE,
-        (inputSize - 1) * LINES_PER_TILE,
-        inputSize * LINES_PER_TILE,
-      );
-    } else prefilter(tile, inputSize + 2 * padding);
+    if (order === 3) prefilter(tile, inputSize + 2 * padding);
     storeTile(output, tile, outputStart, lines, outputSize, inner, taps);
   }
   return output;
