@@ -5,6 +5,7 @@ import { compile } from "../../kernels/graph/plan.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
+import { StagingRing } from "../../kernels/runtime/transfer.ts";
 import { type Dims3, elementCount, tensor } from "../../kernels/spec.ts";
 import { testGpu } from "../support/gpu.ts";
 import type { Checker, GoldenCase, GoldenGroup, TensorRef } from "./support.ts";
@@ -65,9 +66,36 @@ export class FedGraph {
     for (const [value, data] of this.feeds) if (plan.named[value.name]) executor.write(value.name, data);
     executor.run("run");
     const contents = new Map<Value, Float32Array>(this.feeds);
-    for (const [i, v] of computed.entries()) contents.set(v, await executor.read(`read back ${i}`));
+    const found = await readTogether(executor, computed.map((_, i) => `read back ${i}`));
+    computed.forEach((v, i) => contents.set(v, found[i]));
     return new Map([...targets].map(([name, v]) => [name, contents.get(v)!]));
   }
+}
+
+/** Reads named f32 tensors back with one copy to the host: waiting for the GPU costs more than the bytes. */
+export async function readTogether(executor: Executor, names: readonly string[]): Promise<Float32Array[]> {
+  const ranges = names.map((name) => executor.plan.named[name]);
+  const total = ranges.reduce((sum, range) => sum + range.size, 0);
+  const { device } = executor.gpu;
+  const gathered = device.createBuffer({
+    size: total,
+    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+  });
+  const encoder = device.createCommandEncoder();
+  let at = 0;
+  for (const { buffer, offset, size } of ranges) {
+    encoder.copyBufferToBuffer(executor.buffers[buffer], offset, gathered, at, size);
+    at += size;
+  }
+  device.queue.submit([encoder.finish()]);
+  using staging = new StagingRing(executor.gpu);
+  const bytes = await staging.read(gathered, 0, total);
+  gathered.destroy();
+  at = 0;
+  return ranges.map(({ size, spec }) => {
+    at += size;
+    return new Float32Array(bytes, at - size, elementCount(spec.shape));
+  });
 }
 
 /** One call to compare: what goes in and how the output is built. */
