@@ -85,21 +85,31 @@ function show(value: unknown): string {
   return typeof value === "object" && value !== null ? JSON.stringify(value).slice(0, 120) : String(value);
 }
 
-/** Runs all groups of a folder whose names start with one of `prefixes` (all when empty). */
+/** Folders of groups below `root`; `root` itself when it is one group. */
+function groupFolders(root: string, prefixes: readonly string[]): string[] {
+  const entries = [...Deno.readDirSync(root)];
+  if (entries.some(({ name }) => name === "manifest.json")) return [root.replace(/\/+$/, "")];
+  return entries.filter((entry) => entry.isDirectory || entry.isSymlink).map(({ name }) => name)
+    .filter((name) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)))
+    .sort().map((name) => `${root}/${name}`);
+}
+
+/** Runs all groups whose folder names start with one of `prefixes` (all when empty). */
 async function main(prefixes: readonly string[]): Promise<number> {
   const root = goldenDir();
   if (root === null) {
+    const set = Deno.env.get("GOLDEN_DIR");
     console.log(
-      "No recorded values: set GOLDEN_DIR to a folder of groups (default ../shared/golden beside the checkout)",
+      set === undefined
+        ? "No recorded values: ../shared/golden is not beside the checkout and GOLDEN_DIR is not set"
+        : `No recorded values: GOLDEN_DIR is ${set}, which is not a folder`,
     );
     console.log("0 passed, 0 failed, 1 skipped");
     return 0;
   }
-  const folders = [...Deno.readDirSync(root)].filter((entry) => entry.isDirectory || entry.isSymlink)
-    .map((entry) => entry.name)
-    .filter((name) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix))).sort();
+  const folders = groupFolders(root, prefixes);
   const counts: Record<Outcome, number> = { passed: 0, failed: 0, skipped: 0 };
-  for (const name of folders) counts[await runFolder(`${root}/${name}`)]++;
+  for (const folder of folders) counts[await runFolder(folder)]++;
   if (folders.length === 0) {
     console.log(`No group in ${root}${prefixes.length ? ` starts with ${prefixes.join(" or ")}` : ""}`);
     counts.failed++;
