@@ -24,6 +24,8 @@ export { ConfigError, resolveRunConfig, runConfigJsonSchema } from "./train/reso
 export { type BlockMask, sampleBlockMask } from "./train/mask.ts";
 export { learningRate, type Schedule } from "./train/schedule.ts";
 export type { TrainEvent } from "./train/events.ts";
+export { pretrain, PretrainError, type PretrainRequest } from "./train/pretrain.ts";
+export type { RunSummary } from "./train/run_folder.ts";
 
 // GPU programs: graph, gradient, plan, execution
 export { Graph, Scope, type Value } from "./kernels/graph/graph.ts";
