@@ -36,6 +36,7 @@ const edges: Edge[] = [];
 const external: { from: string; specifier: string }[] = [];
 for (const [from, source] of sources) {
   for (const { specifier, typeOnly, dynamic } of importsOf(source, from.startsWith("tests/"))) {
+    if (specifier.endsWith(".json")) continue; // data, not code
     if (specifier.startsWith(".")) {
       edges.push({ from, to: resolveImport(from, specifier), typeOnly, dynamic });
     } else external.push({ from, specifier });

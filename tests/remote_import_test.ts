@@ -88,7 +88,9 @@ Deno.test({
       );
       assert.equal(check.code, 0, check.stderr);
       assert.ok(requested.includes("/mod.ts"));
-      const outside = requested.filter((path) => !/^\/(mod\.ts|(kernels|model|data|train)\/)/.test(path));
+      const outside = requested.filter((path) =>
+        !/^\/(mod\.ts|deno\.json|(kernels|model|data|train)\/)/.test(path)
+      );
       assert.deepEqual(
         outside,
         [],
