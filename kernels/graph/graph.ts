@@ -64,6 +64,9 @@ export class Graph {
         `Cannot declare ${name} twice: a graph's input, parameter and state names are unique`,
       );
     }
+    if (this.outputs.has(name)) {
+      throw new PlanError(`Cannot declare ${role} ${name}: the graph has an output of that name`);
+    }
     const value = this.#value(name, spec, role, null, init);
     this.#names.set(name, value);
     return value;
@@ -145,9 +148,18 @@ export class Graph {
     }
   }
 
-  /** Names a value so that its contents can be read after a phase; it keeps a buffer of its own. */
+  /**
+   * Names a value so that its contents can be read after a phase; it keeps a buffer of its own.
+   * @throws {PlanError} when another output or declared tensor has the name
+   */
   output(name: string, value: Value): void {
     if (this.outputs.has(name)) throw new PlanError(`Cannot name two outputs ${name}`);
+    const declared = this.#names.get(name);
+    if (declared && declared !== value) {
+      throw new PlanError(
+        `Cannot name an output ${name}: the graph has a tensor (${declared.role}) of that name`,
+      );
+    }
     this.outputs.set(name, value);
   }
 

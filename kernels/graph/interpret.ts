@@ -34,5 +34,9 @@ export function interpret(
     });
     node.outputs.forEach((v, i) => known.set(v, outputs[i]));
   }
-  return new Map(targets.map((v) => [v, known.get(v)!]));
+  return new Map(targets.map((v) => {
+    const data = known.get(v);
+    if (!data) throw new PlanError(`Cannot interpret the graph: target ${v.name} has no contents; feed it`);
+    return [v, data];
+  }));
 }

@@ -54,6 +54,9 @@ export function neededNodes(graph: Graph, targets: readonly Value[]): readonly N
 /**
  * Lowers one phase. Outputs of the graph computed here get storage of their own; an input that dies at a node which
  * may overwrite it lends its storage to the output.
+ *
+ * @throws {PlanError} when a node reads a persistent tensor that an earlier node of the phase updates in place
+ * @throws {LimitError} when a kernel exceeds the device
  */
 export function lowerPhase(
   graph: Graph,
@@ -68,7 +71,10 @@ export function lowerPhase(
   const storage = new Map<Value, Tenant | Value>();
   const tenants: Tenant[] = [];
   const dispatches: LoweredDispatch[] = [];
+  const updated = new Map<Value, Node>();
+  const segmentOf = new Map(graph.segments.flatMap((s) => s.members.map((m) => [m.value, s.value])));
   for (const node of nodes) {
+    refuseStaleReads(node, updated, segmentOf);
     const inPlace: [number, number][] = (node.op.updates ?? []).map(([i, o]) => [i, o]);
     for (const [i, o] of inPlace) {
       const target = node.inputs[i];
@@ -76,6 +82,7 @@ export function lowerPhase(
         throw new PlanError(`Cannot update ${target.name} in ${node.op.name}: wanted a persistent tensor`);
       }
       storage.set(node.outputs[o], target);
+      updated.set(target, node);
     }
     for (const [i, o] of node.op.mayOverwrite ?? []) {
       const [input, output] = [node.inputs[i], node.outputs[o]];
@@ -133,6 +140,28 @@ export function lowerPhase(
     });
   }
   return { name, dispatches, tenants, storage };
+}
+
+/**
+ * An update replaces a persistent tensor in place, so a later reader of the tensor itself would see the new contents where
+ * the graph says the old ones.
+ */
+function refuseStaleReads(
+  node: Node,
+  updated: ReadonlyMap<Value, Node>,
+  segmentOf: ReadonlyMap<Value, Value>,
+): void {
+  for (const input of node.inputs) {
+    if (input.role === "node") continue;
+    for (const [target, by] of updated) {
+      if (target !== input && segmentOf.get(target) !== input && segmentOf.get(input) !== target) continue;
+      throw new PlanError(
+        `Cannot read ${input.name} in ${node.op.name}#${node.id}: ${by.op.name}#${by.id} has replaced its contents in the ` +
+          `same phase: read the updated value, apply ${node.op.name} before the update, or put it into a later phase`,
+        { value: input.name, node: node.id, updatedBy: by.id },
+      );
+    }
+  }
 }
 
 function checkKernel(

@@ -1,6 +1,6 @@
 /** Plans as text: a summary line, a table by operation, and every dispatch on demand. */
-import { formatBytes } from "../errors.ts";
-import type { Plan } from "../spec.ts";
+import { formatBytes, PlanError } from "../errors.ts";
+import type { Dispatch, Plan } from "../spec.ts";
 
 /** One line a phase plus one for memory. */
 export function summarizePlan(plan: Plan): string {
@@ -29,25 +29,36 @@ export function formatFlop(flop: number): string {
   return `${value.toFixed(unit === 0 ? 0 : 2)} ${units[unit]}`;
 }
 
-/** A table of a phase by operation: applications, dispatches, FLOP and share of the phase's FLOP. */
-export function planByOperation(
-  plan: Plan,
-  phase: string,
-): { op: string; dispatches: number; flop: number; bytes: number }[] {
-  const rows = new Map<string, { op: string; dispatches: number; flop: number; bytes: number }>();
-  for (const d of plan.phases[phase]) {
-    const row = rows.get(d.op) ?? { op: d.op, dispatches: 0, flop: 0, bytes: 0 };
-    row.dispatches++;
-    row.flop += d.cost.flop;
-    row.bytes += d.cost.bytesRead + d.cost.bytesWritten;
-    rows.set(d.op, row);
-  }
-  return [...rows.values()].sort((a, b) => b.flop - a.flop || b.bytes - a.bytes);
+/** A row of {@link planByOperation}: an operation's dispatches, arithmetic and ideal memory traffic in one phase. */
+export interface OperationShare {
+  readonly op: string;
+  readonly dispatches: number;
+  readonly flop: number;
+  readonly bytes: number;
 }
 
-/** Every dispatch of a phase, one line each: number, node, kernel, buffers, workgroups. */
+/**
+ * A phase by operation, most arithmetic first.
+ * @throws {PlanError} when the plan has no such phase
+ */
+export function planByOperation(plan: Plan, phase: string): OperationShare[] {
+  const rows = Map.groupBy(dispatchesOf(plan, phase), (d) => d.op);
+  const sum = (dispatches: readonly Dispatch[], figure: (cost: Dispatch["cost"]) => number) =>
+    dispatches.reduce((total, d) => total + figure(d.cost), 0);
+  return [...rows].map(([op, dispatches]) => ({
+    op,
+    dispatches: dispatches.length,
+    flop: sum(dispatches, (cost) => cost.flop),
+    bytes: sum(dispatches, (cost) => cost.bytesRead + cost.bytesWritten),
+  })).sort((a, b) => b.flop - a.flop || b.bytes - a.bytes);
+}
+
+/**
+ * Every dispatch of a phase, one line each: number, node, kernel, buffers (written ones after `>`), workgroups, FLOP.
+ * @throws {PlanError} when the plan has no such phase
+ */
 export function printPhase(plan: Plan, phase: string): string {
-  return plan.phases[phase].map((d, i) => {
+  return dispatchesOf(plan, phase).map((d, i) => {
     const bound = d.bindings.map((b, k) => `${d.access[k] === "read" ? "" : ">"}${b.buffer}`).join(" ");
     return `${String(i).padStart(4)} ${d.node} | ${d.label} | [${bound}] | ${d.workgroups.join("x")} | ${
       formatFlop(d.cost.flop)
@@ -55,20 +66,35 @@ export function printPhase(plan: Plan, phase: string): string {
   }).join("\n");
 }
 
-/** The phase's dispatches as a mermaid flowchart of tensors between nodes. */
+/**
+ * The phase's dispatches as a mermaid flowchart; an arrow leads from the dispatch that last wrote a tensor to each one that
+ * reads it or replaces it in place.
+ * @throws {PlanError} when the plan has no such phase
+ */
 export function mermaidPhase(plan: Plan, phase: string): string {
   const lines = ["flowchart TD"];
   const writer = new Map<string, number>();
-  plan.phases[phase].forEach((d, i) => {
-    lines.push(`  d${i}["${d.label}"]`);
-    const sources = new Set<number>();
-    d.tenants.forEach((tenant, k) => {
-      if (d.access[k] === "read" && writer.has(tenant)) sources.add(writer.get(tenant)!);
-    });
+  dispatchesOf(plan, phase).forEach((d, i) => {
+    lines.push(`  d${i}["${d.label.replaceAll('"', "'")}"]`);
+    const read = [
+      ...d.tenants.filter((_, k) => d.access[k] === "read"),
+      ...d.overwrites.map((o) => o.input),
+    ];
+    const sources = new Set(read.map((tenant) => writer.get(tenant)).filter((s) => s !== undefined));
     for (const s of sources) lines.push(`  d${s} --> d${i}`);
     d.tenants.forEach((tenant, k) => {
       if (d.access[k] === "read_write") writer.set(tenant, i);
     });
   });
   return lines.join("\n");
+}
+
+function dispatchesOf(plan: Plan, phase: string): readonly Dispatch[] {
+  const dispatches = plan.phases[phase];
+  if (!dispatches) {
+    throw new PlanError(`Cannot print phase ${phase}: the plan has ${Object.keys(plan.phases).join(", ")}`, {
+      phase,
+    });
+  }
+  return dispatches;
 }

@@ -5,13 +5,22 @@ import type { DeviceFacts, Plan } from "../spec.ts";
 /**
  * Checks every dispatch of a plan against WebGPU's rules and the plan's own story of who lives where.
  *
- * - bindings lie inside their buffers, are aligned, and respect the device's limits;
+ * - buffers and bindings respect the device's limits; bindings lie inside their buffers and are aligned;
  * - no buffer is written twice, or read and written, by one dispatch;
- * - what a dispatch reads from a slot was written earlier in the same phase and not overwritten since.
+ * - what a dispatch reads from a slot was written earlier in the same phase and not overwritten since, and the same
+ *   holds for contents that a dispatch replaces in place.
  *
  * @throws {PlanError} naming phase, dispatch, tensor and buffer
  */
 export function verifyPlan(plan: Plan, device: DeviceFacts): void {
+  plan.buffers.forEach(({ size, label }, number) => {
+    if (!Number.isInteger(size) || size <= 0 || size % 4 !== 0 || size > device.maxBuffer) {
+      throw new PlanError(
+        `Plan is invalid: buffer ${number} (${label}) has ${size} bytes, wanted a multiple of 4 up to ${device.maxBuffer}`,
+        { buffer: number, size },
+      );
+    }
+  });
   for (const [phase, dispatches] of Object.entries(plan.phases)) {
     const holder = new Map<number, string>();
     dispatches.forEach((dispatch, number) => {
@@ -19,7 +28,7 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
       const fail = (text: string, details: Record<string, unknown>): never => {
         throw new PlanError(`Plan is invalid: ${where}: ${text}`, { phase, number, ...details });
       };
-      if (dispatch.source < 0 || dispatch.source >= plan.sources.length) {
+      if (plan.sources[dispatch.source] === undefined) {
         fail("unknown source", { source: dispatch.source });
       }
       if (
@@ -42,7 +51,7 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
         const tenant = dispatch.tenants[i];
         if (!buffer) fail(`${tenant} is bound to buffer ${range.buffer}, which does not exist`, { tenant });
         if (range.size <= 0 || range.size % 4 !== 0) fail(`${tenant} binds ${range.size} bytes`, { tenant });
-        if (range.offset % Math.max(4, device.offsetAlignment) !== 0) {
+        if (range.offset < 0 || range.offset % Math.max(4, device.offsetAlignment) !== 0) {
           fail(`${tenant} starts at ${range.offset}, wanted a multiple of ${device.offsetAlignment}`, {
             tenant,
           });
@@ -72,6 +81,17 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
           );
         }
       });
+      for (const { buffer, input } of dispatch.overwrites) {
+        const held = holder.get(buffer);
+        // a later dispatch of the same node finds the contents that an earlier one has begun to replace
+        const bound = dispatch.tenants.filter((_, i) => dispatch.bindings[i].buffer === buffer);
+        if (bound.length > 0 && held !== input && !bound.includes(held ?? "")) {
+          fail(`replaces ${input} in buffer ${buffer}, which holds ${held ?? "nothing"}`, {
+            tenant: input,
+            buffer,
+          });
+        }
+      }
       dispatch.bindings.forEach((range, i) => {
         if (dispatch.access[i] === "read_write") holder.set(range.buffer, dispatch.tenants[i]);
       });

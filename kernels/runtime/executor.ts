@@ -8,6 +8,9 @@ import { fillPoison, poisonSchedule } from "./poison.ts";
 import { timeDispatches } from "./profile.ts";
 import { StagingRing } from "./transfer.ts";
 
+/** Bytes between uniform blocks: the largest offset alignment that WebGPU allows. */
+const UNIFORM_STRIDE = 256;
+
 interface Recorded {
   readonly dispatch: Dispatch;
   readonly pipeline: GPUComputePipeline;
@@ -39,8 +42,8 @@ export class Executor implements Disposable {
     readonly plan: Plan,
     readonly parameters: ParameterStore,
     readonly buffers: readonly GPUBuffer[],
-    private readonly owned: readonly Disposable[],
-    private readonly uniforms: GPUBuffer,
+    private readonly owned: readonly GPUBuffer[],
+    private readonly ownParameters: ParameterStore | null,
     private readonly phases: ReadonlyMap<string, readonly Recorded[]>,
     private readonly poison: ReadonlyMap<string, ReturnType<typeof poisonSchedule>> | null,
   ) {
@@ -52,63 +55,69 @@ export class Executor implements Disposable {
    *
    * @throws {DeviceError} when memory runs out or WGSL does not compile
    */
-  static create(gpu: Gpu, plan: Plan, options: ExecutorOptions = {}): Promise<Executor> {
-    return guarded(gpu, "allocate the plan", async () => {
-      const owned: Disposable[] = [];
-      let parameters = options.parameters;
-      if (!parameters) {
-        parameters = ParameterStore.create(gpu, plan);
-        owned.push(parameters);
-      }
-      const store = parameters;
-      const buffers = plan.buffers.map((buffer, i) =>
-        store.buffers.get(i) ?? gpu.device.createBuffer({
-          label: buffer.label,
-          size: buffer.size,
-          usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
-        })
-      );
-      const pipelines = await buildPipelines(gpu, plan.sources);
-      const all = Object.values(plan.phases).flat();
-      const stride = 256;
-      const uniforms = gpu.device.createBuffer({
-        label: "params",
-        size: Math.max(stride, all.length * stride),
-        usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-      });
-      const packed = new Uint8Array(Math.max(stride, all.length * stride));
-      all.forEach((dispatch, i) => {
-        if (dispatch.params.length > stride) {
-          throw new PlanError(`Cannot pass ${dispatch.params.length} bytes to ${dispatch.label}`);
+  static async create(gpu: Gpu, plan: Plan, options: ExecutorOptions = {}): Promise<Executor> {
+    const owned: GPUBuffer[] = [];
+    const store = options.parameters ??
+      await guarded(gpu, "allocate the parameters", () => ParameterStore.create(gpu, plan));
+    try {
+      return await guarded(gpu, "allocate the plan", async () => {
+        const buffers = plan.buffers.map((buffer) => {
+          const shared = store.bufferFor(buffer);
+          if (shared) return shared;
+          const created = gpu.device.createBuffer({
+            label: buffer.label,
+            size: buffer.size,
+            usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+          });
+          owned.push(created);
+          return created;
+        });
+        const pipelines = await buildPipelines(gpu, plan.sources);
+        const uniforms = uploadParams(gpu.device, Object.values(plan.phases).flat());
+        owned.push(uniforms);
+        const phases = new Map<string, Recorded[]>();
+        let number = 0;
+        for (const [name, dispatches] of Object.entries(plan.phases)) {
+          phases.set(
+            name,
+            dispatches.map((dispatch) => {
+              const pipeline = pipelines[dispatch.source];
+              const entries: GPUBindGroupEntry[] = dispatch.bindings.map((range, binding) => ({
+                binding,
+                resource: { buffer: buffers[range.buffer], offset: range.offset, size: range.size },
+              }));
+              entries.push({
+                binding: entries.length,
+                resource: {
+                  buffer: uniforms,
+                  offset: number++ * UNIFORM_STRIDE,
+                  size: dispatch.params.length,
+                },
+              });
+              const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+              return { dispatch, pipeline, group };
+            }),
+          );
         }
-        packed.set(dispatch.params, i * stride);
-      });
-      gpu.device.queue.writeBuffer(uniforms, 0, packed);
-      const phases = new Map<string, Recorded[]>();
-      let number = 0;
-      for (const [name, dispatches] of Object.entries(plan.phases)) {
-        phases.set(
-          name,
-          dispatches.map((dispatch) => {
-            const pipeline = pipelines[dispatch.source];
-            const entries: GPUBindGroupEntry[] = dispatch.bindings.map((range, binding) => ({
-              binding,
-              resource: { buffer: buffers[range.buffer], offset: range.offset, size: range.size },
-            }));
-            entries.push({
-              binding: entries.length,
-              resource: { buffer: uniforms, offset: number++ * stride, size: dispatch.params.length },
-            });
-            const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-            return { dispatch, pipeline, group };
-          }),
+        const poison = options.poison
+          ? new Map(Object.keys(plan.phases).map((name) => [name, poisonSchedule(plan, name)]))
+          : null;
+        return new Executor(
+          gpu,
+          plan,
+          store,
+          buffers,
+          owned,
+          options.parameters ? null : store,
+          phases,
+          poison,
         );
-      }
-      const poison = options.poison
-        ? new Map(Object.keys(plan.phases).map((name) => [name, poisonSchedule(plan, name)]))
-        : null;
-      return new Executor(gpu, plan, store, buffers, owned, uniforms, phases, poison);
-    });
+      });
+    } catch (error) {
+      for (const buffer of owned) buffer.destroy();
+      if (!options.parameters) store[Symbol.dispose]();
+      throw error;
+    }
   }
 
   #phase(phase: string): readonly Recorded[] {
@@ -203,11 +212,29 @@ export class Executor implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.buffers.forEach((buffer, i) => {
-      if (!this.parameters.buffers.has(i)) buffer.destroy();
-    });
-    this.uniforms.destroy();
+    for (const buffer of this.owned) buffer.destroy();
     this.#staging[Symbol.dispose]();
-    for (const thing of this.owned) thing[Symbol.dispose]();
+    this.ownParameters?.[Symbol.dispose]();
   }
+}
+
+/** One buffer with the uniform block of every dispatch, {@link UNIFORM_STRIDE} apart. */
+function uploadParams(device: GPUDevice, dispatches: readonly Dispatch[]): GPUBuffer {
+  const size = Math.max(1, dispatches.length) * UNIFORM_STRIDE;
+  const packed = new Uint8Array(size);
+  dispatches.forEach((dispatch, i) => {
+    if (dispatch.params.length > UNIFORM_STRIDE) {
+      throw new PlanError(
+        `Cannot pass ${dispatch.params.length} bytes to ${dispatch.label}: a uniform block has at most ${UNIFORM_STRIDE}`,
+      );
+    }
+    packed.set(dispatch.params, i * UNIFORM_STRIDE);
+  });
+  const buffer = device.createBuffer({
+    label: "params",
+    size,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  device.queue.writeBuffer(buffer, 0, packed);
+  return buffer;
 }

@@ -6,23 +6,26 @@ import { StagingRing } from "./transfer.ts";
 
 const ROLES = new Set(["parameter", "state"]);
 
-/** Buffers of role parameter and state, created zeroed. One store may serve several executors with the same tensors. */
+/**
+ * Buffers of role parameter and state, created zeroed. One store may serve the executors of several plans: tensors are
+ * matched by name.
+ */
 export class ParameterStore implements Disposable {
-  readonly buffers: ReadonlyMap<number, GPUBuffer>;
+  #buffers: ReadonlyMap<string, GPUBuffer>;
   #staging: StagingRing;
 
-  private constructor(readonly gpu: Gpu, readonly plan: Plan, buffers: Map<number, GPUBuffer>) {
-    this.buffers = buffers;
+  private constructor(readonly gpu: Gpu, readonly plan: Plan, buffers: Map<string, GPUBuffer>) {
+    this.#buffers = buffers;
     this.#staging = new StagingRing(gpu);
   }
 
   /** Allocates the store of a plan; every tensor starts at zero. */
   static create(gpu: Gpu, plan: Plan): ParameterStore {
-    const buffers = new Map<number, GPUBuffer>();
-    plan.buffers.forEach((buffer, i) => {
+    const buffers = new Map<string, GPUBuffer>();
+    plan.buffers.forEach((buffer) => {
       if (!ROLES.has(buffer.role)) return;
       buffers.set(
-        i,
+        buffer.label,
         gpu.device.createBuffer({
           label: buffer.label,
           size: buffer.size,
@@ -33,9 +36,29 @@ export class ParameterStore implements Disposable {
     return new ParameterStore(gpu, plan, buffers);
   }
 
+  /**
+   * The buffer that holds a buffer of a plan, which need not be the plan that the store was made for.
+   *
+   * @returns undefined for roles other than parameter and state
+   * @throws {PlanError} when the store has no tensor of that name and size
+   */
+  bufferFor(wanted: Plan["buffers"][number]): GPUBuffer | undefined {
+    if (!ROLES.has(wanted.role)) return undefined;
+    const buffer = this.#buffers.get(wanted.label);
+    if (buffer?.size !== wanted.size) {
+      throw new PlanError(
+        `Cannot share ${wanted.role} ${wanted.label}: the store has ${
+          buffer ? `${buffer.size} bytes under that name` : "no tensor of that name"
+        }, the plan wants ${wanted.size} bytes: use plans of the same network and optimiser`,
+        { value: wanted.label, found: buffer?.size, wanted: wanted.size },
+      );
+    }
+    return buffer;
+  }
+
   #range(name: string) {
     const range = this.plan.named[name];
-    const buffer = range && this.buffers.get(range.buffer);
+    const buffer = range && this.#buffers.get(this.plan.buffers[range.buffer].label);
     if (!range || !buffer) {
       throw new PlanError(`Cannot access ${name}: the plan has no such parameter or state`);
     }
@@ -64,7 +87,7 @@ export class ParameterStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const buffer of this.buffers.values()) buffer.destroy();
+    for (const buffer of this.#buffers.values()) buffer.destroy();
     this.#staging[Symbol.dispose]();
   }
 }

@@ -1,0 +1,2 @@
+/** Third-party modules of the tests. */
+export { default as fc } from "npm:fast-check@4.10.2";
