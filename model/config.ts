@@ -62,7 +62,7 @@ const DEPTHS = { B: [1, 3, 4, 6, 6, 6], M: [1, 4, 6, 8, 8, 8], L: [2, 5, 6, 10, 
 
 /**
  * Named networks. ResEnc-M, -L and -XL share widths and depths: they differ in the patch and batch that a planner may use.
- * `width-*` and `depth-*` are the size ablations of nnssl; `tiny` serves tests, `demo` and `slow-demo` the demo runs.
+ * `width-*` and `depth-*` are the size ablations of nnssl; `tiny` serves tests, `demo` the demo runs.
  */
 export const NETWORK_PRESETS: Readonly<Record<string, NetworkConfig>> = {
   "resenc-l": isotropic({ features: WIDTHS.B, blocks: DEPTHS.B }),
@@ -80,8 +80,7 @@ export const NETWORK_PRESETS: Readonly<Record<string, NetworkConfig>> = {
   "depth-m": isotropic({ features: WIDTHS.B, blocks: DEPTHS.M }),
   "depth-l": isotropic({ features: WIDTHS.B, blocks: DEPTHS.L }),
   "tiny": isotropic({ features: [4, 8, 12], blocks: [1, 1, 1] }),
-  "demo": isotropic({ features: [8, 16, 32], blocks: [1, 1, 1] }),
-  "slow-demo": isotropic({ features: [8, 16, 32, 64], blocks: [1, 1, 1, 1] }),
+  "demo": isotropic({ features: [4, 8, 16, 32], blocks: [1, 1, 1, 1] }),
 };
 
 /** A configuration that cannot be built; `path` names the offending field. */

@@ -162,7 +162,10 @@ class Run {
         },
       });
     }
-    const text = [summarizePlan(plan), ...Object.keys(plan.phases).map((p) => `\n${p}\n${printPhase(plan, p)}`)].join("\n");
+    const text = [
+      summarizePlan(plan),
+      ...Object.keys(plan.phases).map((p) => `\n${p}\n${printPhase(plan, p)}`),
+    ].join("\n");
     await writeFileAtomic(runPaths(this.request.out).plan, `${text}\n`);
   }
 
@@ -201,7 +204,11 @@ class Run {
     this.#skipped += skipped.length;
     this.emit({ type: "metrics", step: this.step, rows });
     for (const { step } of skipped) {
-      this.emit({ type: "warning", step, message: `step ${step}: gradient norm is not finite, the step changed nothing` });
+      this.emit({
+        type: "warning",
+        step,
+        message: `step ${step}: gradient norm is not finite, the step changed nothing`,
+      });
     }
     const bad = this.#epochLosses.filter((loss) => !Number.isFinite(loss)).length;
     if (bad > config.nanLimit) {
@@ -226,7 +233,10 @@ class Run {
       this.#lastValidation = result;
       rows.push({ step: this.step - 1, name: "valLoss", value: result.valLoss });
       this.emit({ type: "validation", step: this.step, epoch, ...result });
-      const png = await this.validation.picture(this.session, `step ${this.step}, validation loss ${result.valLoss.toPrecision(4)}`);
+      const png = await this.validation.picture(
+        this.session,
+        `step ${this.step}, validation loss ${result.valLoss.toPrecision(4)}`,
+      );
       const path = paths.pictureAt(this.step);
       await makeFolder(paths.pictures);
       await writeFileAtomic(path, [png]);

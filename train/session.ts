@@ -10,6 +10,7 @@ import { sampleAugmentation } from "./augmentation.ts";
 import type { RunConfig } from "./config.ts";
 import { sampleBlockMask, sampleRatio } from "./mask.ts";
 import { STATE_PREFIXES, stepScalars } from "./optimizer.ts";
+import { explainLimit } from "./plan_report.ts";
 import { buildPretrainGraph, METRIC_COLUMNS, METRIC_ROWS, type PretrainGraph } from "./step.ts";
 
 /** First key of the random streams of starting weights. */
@@ -49,7 +50,7 @@ export class PretrainSession implements Disposable {
       return new PretrainSession(config, gpu, built, plan, await Executor.create(gpu, plan));
     } catch (error) {
       gpu[Symbol.dispose]();
-      throw error;
+      throw explainLimit(error, config, gpu.facts);
     }
   }
 
@@ -57,7 +58,10 @@ export class PretrainSession implements Disposable {
   initialise(): void {
     this.built.graph.parameters.forEach((parameter, i) => {
       const random = hashRandom(this.config.seed, INIT_STREAM, i);
-      this.executor.parameters.write(parameter.name, initialValues(parameter.init!, parameter.spec.shape, random));
+      this.executor.parameters.write(
+        parameter.name,
+        initialValues(parameter.init!, parameter.spec.shape, random),
+      );
     });
   }
 
@@ -77,15 +81,24 @@ export class PretrainSession implements Disposable {
       executor.write("crop", concatenate(part.map((p) => p.patch)));
       executor.write(
         "transform",
-        concatenate(part.map((p) =>
-          sampleAugmentation({ seed: config.seed, step, sample: p.sampleIndex, config: config.augmentation })
-        )),
+        concatenate(
+          part.map((p) =>
+            sampleAugmentation({
+              seed: config.seed,
+              step,
+              sample: p.sampleIndex,
+              config: config.augmentation,
+            })
+          ),
+        ),
       );
       executor.write(
         "mask",
         concatenate(part.map((p) => {
           const { patch, mask: { block }, seed } = config;
-          return Float32Array.from(sampleBlockMask({ patch, block, ratio, seed, step, sample: p.sampleIndex }).kept);
+          return Float32Array.from(
+            sampleBlockMask({ patch, block, ratio, seed, step, sample: p.sampleIndex }).kept,
+          );
         })),
       );
       executor.run("augment");
@@ -127,7 +140,9 @@ export class PretrainSession implements Disposable {
   stateNames(): readonly string[] {
     const prefixes = STATE_PREFIXES[this.config.optimizer.kind].map((p) => `${p}:`);
     return Object.entries(this.plan.named)
-      .filter(([name, t]) => t.role === "parameter" ? !name.startsWith("parameters.") : prefixes.some((p) => name.startsWith(p)))
+      .filter(([name, t]) =>
+        t.role === "parameter" ? !name.startsWith("parameters.") : prefixes.some((p) => name.startsWith(p))
+      )
       .map(([name]) => name);
   }
 
@@ -137,7 +152,9 @@ export class PretrainSession implements Disposable {
     const state = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
     for (const name of this.stateNames()) {
       const { buffer, offset, size, spec } = this.plan.named[name];
-      if (!contents.has(buffer)) contents.set(buffer, await this.executor.parameters.read(this.plan.buffers[buffer].label));
+      if (!contents.has(buffer)) {
+        contents.set(buffer, await this.executor.parameters.read(this.plan.buffers[buffer].label));
+      }
       const data = contents.get(buffer)!.slice(offset / 4, (offset + size) / 4);
       state.set(name, { shape: spec.shape, data });
     }

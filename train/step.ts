@@ -58,7 +58,9 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
   const { batch, augmentation } = config;
   const patch: Dims3 = config.patch;
   const grid = blockGrid(patch, config.mask.block);
-  const cropSize = augmentation.rotationProbability > 0 || augmentation.scaleProbability > 0 ? getPatchSize(patch) : patch;
+  const cropSize = augmentation.rotationProbability > 0 || augmentation.scaleProbability > 0
+    ? getPatchSize(patch)
+    : patch;
   const graph = new Graph();
   const scope = new Scope(graph);
   const crop = graph.input("crop", tensor([batch.micro, 1, ...cropSize]));

@@ -20,7 +20,7 @@ export class Validation implements Disposable {
   readonly #masks: readonly BlockMask[];
   /** Masked errors of the best constant and of the nearest visible voxel. */
   readonly baselines: Omit<ValidationResult, "valLoss">;
-  /** The patch with the widest spread of intensities: the one that pictures show. */
+  /** The patch whose centre is nearest to its volume's: the one that pictures show. */
   readonly shownPatch: number;
 
   /**
@@ -33,16 +33,28 @@ export class Validation implements Disposable {
     const { patch, batch, seed, mask: { block, ratio } } = config;
     this.#reader = new SampleReader({ store, subset: "val", seed, cropSize: patch, finalSize: patch });
     const count = Math.ceil(config.validation.patches / batch.micro) * batch.micro;
-    this.#masks = Array.from({ length: count }, (_, index) =>
-      validationBlockMask({ patch, block, ratio: sampleRatio(seed, RATIO_STEPS + index, ratio), seed, index }));
+    this.#masks = Array.from(
+      { length: count },
+      (_, index) =>
+        validationBlockMask({
+          patch,
+          block,
+          ratio: sampleRatio(seed, RATIO_STEPS + index, ratio),
+          seed,
+          index,
+        }),
+    );
     const baselines = new TrivialBaselines();
-    let widest = -1;
+    using opened = openStore(store);
+    const shapes = new Map(opened.volumes.map((v) => [v.id, v.shape]));
+    let nearestCentre = Infinity;
     let shown = 0;
     this.#masks.forEach((mask, index) => {
-      const target = this.#reader.read(0, index).patch;
+      const { patch: target, caseId, start } = this.#reader.read(0, index);
       baselines.add(target, expandMask(mask.kept, mask.grid, patch), patch);
-      const spread = variance(target);
-      if (spread > widest) [widest, shown] = [spread, index];
+      const shape = shapes.get(caseId)!;
+      const off = Math.hypot(...start.map((s, a) => (s + patch[a] / 2 - shape[a] / 2) / shape[a]));
+      if (off < nearestCentre) [nearestCentre, shown] = [off, index];
     });
     const { constant, nearest } = baselines.losses();
     this.baselines = { valLossConstant: constant, valLossNearest: nearest };
@@ -94,9 +106,4 @@ export class Validation implements Disposable {
 
 function asFloats(mask: BlockMask): Float32Array<ArrayBuffer> {
   return Float32Array.from(mask.kept);
-}
-
-function variance(values: Float32Array): number {
-  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
-  return values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length;
 }
