@@ -207,8 +207,8 @@ export class Executor implements Disposable {
   }
 
   /** Runs a phase once with a timestamp around every dispatch. Stalls. @throws {DeviceError} without timestamp-query */
-  profile(phase: string): Promise<readonly DispatchTime[]> {
-    return timeDispatches(this.gpu, this.#phase(phase));
+  async profile(phase: string): Promise<readonly DispatchTime[]> {
+    return await timeDispatches(this.gpu, this.#phase(phase));
   }
 
   [Symbol.dispose](): void {

@@ -25,12 +25,14 @@ async function buildPipeline(device: GPUDevice, source: string): Promise<GPUComp
   const info = await module.getCompilationInfo();
   const error = info.messages.find((m) => m.type === "error");
   if (error || await moduleError) {
-    const message = error?.message ?? (await moduleError)!.message;
-    const line = error ? source.split("\n")[error.lineNum - 1] ?? "" : "";
+    const message = (error?.message ?? (await moduleError)!.message).trim();
+    const place = error
+      ? ` at line ${error.lineNum}, column ${error.linePos}: ${
+        (source.split("\n")[error.lineNum - 1] ?? "").trim()
+      }\n`
+      : ": ";
     throw new DeviceError(
-      `Cannot compile a kernel: ${message}${
-        error ? ` at line ${error.lineNum}, column ${error.linePos}: ${line.trim()}` : ""
-      }`,
+      `Cannot compile a kernel${place}${message}`,
       { reason: "wgsl" },
     );
   }

@@ -12,6 +12,9 @@ export class StagingRing implements Disposable {
   /**
    * Copies `size` bytes to the host. Stalls until the GPU is idle (in Deno the whole thread): keep it out of step loops.
    *
+   * @param offset bytes, a multiple of 4
+   * @param size bytes, a multiple of 4
+   * @returns exactly `size` bytes
    * @throws {DeviceError} when the device fails meanwhile
    */
   async read(source: GPUBuffer, offset: number, size: number): Promise<ArrayBuffer> {
@@ -20,13 +23,13 @@ export class StagingRing implements Disposable {
     encoder.copyBufferToBuffer(source, offset, staging, 0, size);
     this.gpu.device.queue.submit([encoder.finish()]);
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await staging.mapAsync(GPUMapMode.READ, 0, size);
     } catch (cause) {
       throw new DeviceError(`Cannot read ${size} bytes back from the GPU: ${cause}`, { reason: "map" }, {
         cause,
       });
     }
-    const data = staging.getMappedRange().slice(0);
+    const data = staging.getMappedRange(0, size).slice(0);
     staging.unmap();
     this.#free.get(staging.size)!.push(staging);
     return data;

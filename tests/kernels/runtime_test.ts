@@ -1,0 +1,446 @@
+import assert from "node:assert/strict";
+import { DeviceError, PlanError } from "../../kernels/errors.ts";
+import { Graph } from "../../kernels/graph/graph.ts";
+import { compile } from "../../kernels/graph/plan.ts";
+import { verifyPlan } from "../../kernels/graph/verify.ts";
+import { accumulate } from "../../kernels/ops/accumulate/op.ts";
+import { add } from "../../kernels/ops/add/op.ts";
+import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
+import { sumSquares } from "../../kernels/ops/optimizer/clip.ts";
+import { type Gpu, guarded, openGpu } from "../../kernels/runtime/device.ts";
+import { Executor } from "../../kernels/runtime/executor.ts";
+import { ParameterStore } from "../../kernels/runtime/parameters.ts";
+import { buildPipelines } from "../../kernels/runtime/pipelines.ts";
+import { StagingRing } from "../../kernels/runtime/transfer.ts";
+import { type Plan, tensor } from "../../kernels/spec.ts";
+import { gpuTest } from "../support/gpu.ts";
+import { noise } from "../support/ops.ts";
+
+/** `y = lrelu(x + w)`, `total += y`, and the sum of squares of `w`; `unused` moves the numbers of the buffers. */
+function smallGraph(unused = 0): { graph: Graph; plan(gpu: Gpu): Plan } {
+  const graph = new Graph();
+  for (let i = 0; i < unused; i++) graph.input(`unused${i}`, tensor([4]));
+  const x = graph.input("x", tensor([64]));
+  const w = graph.parameter("w", tensor([64]), { kind: "zeros" });
+  const total = graph.state("total", tensor([64]));
+  const half = graph.state("half", tensor([4], "f16"));
+  const [sum] = graph.apply(add, [x, w], {});
+  const [y] = graph.apply(leakyRelu, [sum], { slope: 0.5 });
+  const [updated] = graph.apply(accumulate, [total, y], { scale: 1 });
+  const [squares] = graph.apply(sumSquares, [w], {});
+  graph.output("y", y);
+  graph.output("squares", squares);
+  void half;
+  return {
+    graph,
+    plan: (gpu) => compile(graph, { device: gpu.facts, phases: { step: [y, updated], norm: [squares] } }),
+  };
+}
+
+const deviceError = (message: RegExp | string, reason: string) => (error: unknown) => {
+  assert.ok(error instanceof DeviceError, String(error));
+  if (typeof message === "string") assert.equal(error.message, message);
+  else assert.match(error.message, message);
+  assert.equal(error.details.reason, reason);
+  return true;
+};
+const planError = (message: string) => ({ name: "PlanError", message });
+
+Deno.test("openGpu() says what is missing when the runtime has no WebGPU", async () => {
+  const navigator = Object.getOwnPropertyDescriptor(globalThis, "navigator")!;
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  try {
+    await assert.rejects(
+      openGpu(),
+      deviceError(
+        "Cannot open a GPU: this runtime has no navigator.gpu, wanted Deno 2 or a browser with WebGPU",
+        "no-webgpu",
+      ),
+    );
+  } finally {
+    Object.defineProperty(globalThis, "navigator", navigator);
+  }
+});
+
+Deno.test("openGpu() says what to install when there is no adapter", async () => {
+  const asked: GPURequestAdapterOptions[] = [];
+  const gpu = {
+    requestAdapter: (options: GPURequestAdapterOptions) => {
+      asked.push(options);
+      return Promise.resolve(null);
+    },
+  } as unknown as GPU;
+  await assert.rejects(
+    openGpu({ gpu, adapter: "low" }),
+    deviceError(
+      "Cannot open a GPU: WebGPU found no low adapter, wanted a Vulkan, Metal or DirectX 12 driver: install your GPU vendor's " +
+        "driver, or software Vulkan (Debian: apt-get install libvulkan1 mesa-vulkan-drivers)",
+      "no-adapter",
+    ),
+  );
+  await assert.rejects(openGpu({ gpu }), /WebGPU found no adapter, wanted/);
+  await assert.rejects(openGpu({ gpu, adapter: "software" }), /WebGPU found no software adapter/);
+  assert.deepEqual(asked, [
+    { powerPreference: "low-power", forceFallbackAdapter: false },
+    { powerPreference: undefined, forceFallbackAdapter: false },
+    { powerPreference: undefined, forceFallbackAdapter: true },
+  ]);
+});
+
+gpuTest("openGpu() passes on why the driver refused a device", async () => {
+  const real = await navigator.gpu.requestAdapter();
+  const adapter = {
+    limits: real!.limits,
+    info: real!.info,
+    features: real!.features,
+    requestDevice: () => Promise.reject(new TypeError("limit too high")),
+  };
+  const gpu = { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
+  await assert.rejects(
+    openGpu({ gpu }),
+    deviceError(/the driver refused a device .*limit too high/, "refused"),
+  );
+});
+
+gpuTest("openGpu() asks for every useful limit of the adapter", async (gpu) => {
+  const adapter = (await navigator.gpu.requestAdapter())!;
+  const { device, facts } = gpu;
+  assert.equal(device.limits.maxStorageBufferBindingSize, adapter.limits.maxStorageBufferBindingSize);
+  assert.equal(device.limits.maxBufferSize, adapter.limits.maxBufferSize);
+  assert.equal(device.limits.maxStorageBuffersPerShaderStage, facts.maxStorageBindings);
+  assert.equal(device.limits.maxComputeWorkgroupStorageSize, facts.maxWorkgroupBytes);
+  assert.equal(device.features.has("shader-f16"), facts.f16);
+  assert.equal(device.features.has("timestamp-query"), facts.timestamps);
+  assert.ok(facts.adapter.length > 0);
+});
+
+gpuTest("a lost device resolves `failed` and ends what waits for it", async () => {
+  const gpu = await openGpu();
+  const { plan } = smallGraph();
+  using executor = await Executor.create(gpu, plan(gpu));
+  gpu.device.destroy();
+  const failure = await gpu.failed;
+  deviceError(/^GPU device was lost \(.*\): resume from the last checkpoint/, "lost")(failure);
+  await assert.rejects(executor.read("y"), DeviceError);
+});
+
+gpuTest("disposing of a device is no failure", async () => {
+  const gpu = await openGpu();
+  gpu[Symbol.dispose]();
+  await gpu.device.lost;
+  const first = await Promise.race([gpu.failed, new Promise((done) => setTimeout(() => done("quiet"), 50))]);
+  assert.equal(first, "quiet");
+});
+
+gpuTest("an error outside every scope resolves `failed` with the driver's words", async () => {
+  using gpu = await openGpu();
+  gpu.device.createBuffer({ size: 2 ** 50, usage: GPUBufferUsage.STORAGE });
+  deviceError(/^GPU error: /, "uncaptured")(await gpu.failed);
+});
+
+gpuTest("finish() throws the failure of the device", async () => {
+  using gpu = await openGpu();
+  const { plan } = smallGraph();
+  using executor = await Executor.create(gpu, plan(gpu));
+  await executor.finish();
+  gpu.device.createBuffer({ size: 2 ** 50, usage: GPUBufferUsage.STORAGE });
+  await gpu.failed;
+  await assert.rejects(
+    executor.finish(),
+    deviceError(/^GPU error: /, "uncaptured"),
+  );
+});
+
+gpuTest("guarded() turns validation errors into exceptions", async (gpu) => {
+  await assert.rejects(
+    guarded(
+      gpu,
+      "allocate the plan",
+      () => gpu.device.createBuffer({ size: 2 ** 50, usage: GPUBufferUsage.STORAGE }),
+    ),
+    deviceError(/^Cannot allocate the plan: .*1125899906842624/, "validation"),
+  );
+  await assert.rejects(guarded(gpu, "fail", () => Promise.reject(new RangeError("own error"))), RangeError);
+  assert.equal(await guarded(gpu, "work", () => 42), 42);
+});
+
+Deno.test("guarded() says what to do when memory runs out", async () => {
+  const scopes: string[] = [];
+  const device = {
+    pushErrorScope: (filter: string) => scopes.push(filter),
+    popErrorScope: () =>
+      Promise.resolve(scopes.pop() === "out-of-memory" ? { message: "no heap left" } : null),
+  };
+  await assert.rejects(
+    guarded({ device } as unknown as Gpu, "allocate the plan", () => 1),
+    deviceError(
+      "Cannot allocate the plan: the GPU is out of memory (no heap left): use a smaller patch or batch",
+      "out-of-memory",
+    ),
+  );
+  assert.deepEqual(scopes, []);
+});
+
+gpuTest("a kernel that does not compile is shown with line, column and text", async (gpu) => {
+  const source = [
+    "@group(0) @binding(0) var<storage, read_write> y: array<f32>;",
+    "@compute @workgroup_size(1)",
+    "fn main() {",
+    "  y[0] = nonsense(1.0);",
+    "}",
+  ].join("\n");
+  await assert.rejects(
+    buildPipelines(gpu, [source]),
+    deviceError(
+      /^Cannot compile a kernel at line 4, column \d+: y\[0\] = nonsense\(1\.0\);\n.*nonsense/s,
+      "wgsl",
+    ),
+  );
+  const { plan } = smallGraph();
+  const wrong = plan(gpu);
+  await assert.rejects(
+    Executor.create(gpu, {
+      ...wrong,
+      sources: wrong.sources.map((s) => s.replace("out[i] =", "out[i] = missing +")),
+    }),
+    deviceError(/^Cannot compile a kernel at line \d+, column \d+: .*out\[i\] = missing \+/, "wgsl"),
+  );
+});
+
+gpuTest("a kernel without `main` is refused", (gpu) =>
+  assert.rejects(
+    buildPipelines(gpu, ["@compute @workgroup_size(1) fn other() {}"]),
+    deviceError(/^Cannot build a compute pipeline: /, "pipeline"),
+  ));
+
+gpuTest("executors share pipelines by WGSL text", async () => {
+  using gpu = await openGpu();
+  const { plan } = smallGraph();
+  const made: string[] = [];
+  const original = gpu.device.createComputePipelineAsync.bind(gpu.device);
+  gpu.device.createComputePipelineAsync = (descriptor) => {
+    made.push("pipeline");
+    return original(descriptor);
+  };
+  using _first = await Executor.create(gpu, plan(gpu));
+  assert.equal(made.length, plan(gpu).sources.length);
+  using _second = await Executor.create(gpu, smallGraph(3).plan(gpu));
+  assert.equal(made.length, plan(gpu).sources.length, "the second executor has the same texts");
+  assert.equal(gpu.pipelines.size, made.length);
+});
+
+gpuTest("Executor.write() and read() name a wrong tensor, size, type or phase", async (gpu) => {
+  using executor = await Executor.create(gpu, smallGraph().plan(gpu));
+  assert.throws(
+    () => executor.write("z", new Float32Array(4)),
+    planError("Cannot write z: the plan has no such tensor"),
+  );
+  assert.throws(
+    () => executor.write("x", new Float32Array(4)),
+    planError("Cannot write x: found 16 bytes, wanted 256 [64]"),
+  );
+  await assert.rejects(
+    executor.read("z"),
+    planError("Cannot read z: the plan has no such named tensor; declare it with graph.output"),
+  );
+  await assert.rejects(executor.read("half"), planError("Cannot read half: it is f16, wanted f32"));
+  assert.throws(() => executor.run("train"), planError("Cannot run phase train: the plan has step, norm"));
+});
+
+gpuTest("ParameterStore returns what was written and refuses other sizes and names", async (gpu) => {
+  using store = ParameterStore.create(gpu, smallGraph().plan(gpu));
+  const values = noise(64, 5);
+  assert.deepEqual([...await store.read("w")], new Array(64).fill(0), "tensors start at zero");
+  store.write("w", values);
+  assert.deepEqual([...await store.read("w")], [...values]);
+  assert.deepEqual(
+    [...await store.read("total")],
+    new Array(64).fill(0),
+    "other tensors keep their contents",
+  );
+  assert.throws(
+    () => store.write("w", new Float32Array(3)),
+    planError("Cannot write w: found 3 elements, wanted 64 [64]"),
+  );
+  const missing = "Cannot access x: the plan has no such parameter or state";
+  assert.throws(() => store.write("x", values), planError(missing));
+  await assert.rejects(store.read("x"), planError(missing));
+});
+
+gpuTest("executors of different plans share a ParameterStore by name", async (gpu) => {
+  const plans = [smallGraph(0).plan(gpu), smallGraph(3).plan(gpu)];
+  assert.notEqual(
+    plans[0].named.w.buffer,
+    plans[1].named.w.buffer,
+    "the plans number their buffers differently",
+  );
+  using store = ParameterStore.create(gpu, plans[0]);
+  const w = noise(64, 6).map(Math.abs) as Float32Array<ArrayBuffer>;
+  store.write("w", w);
+  for (const plan of plans) {
+    using executor = await Executor.create(gpu, plan, { parameters: store });
+    executor.write("x", new Float32Array(64));
+    executor.run("step");
+    assert.deepEqual([...await executor.read("y")], [...w]);
+  }
+  assert.deepEqual(
+    [...await store.read("total")],
+    w.values().map((v) => 2 * v).toArray(),
+    "both added, and the store outlived them",
+  );
+});
+
+gpuTest("a ParameterStore of another network is refused", async (gpu) => {
+  using store = ParameterStore.create(gpu, smallGraph().plan(gpu));
+  const planWith = (name: string, length: number) => {
+    const graph = new Graph();
+    const w = graph.parameter(name, tensor([length]), { kind: "zeros" });
+    const [y] = graph.apply(add, [w, w], {});
+    return compile(graph, { device: gpu.facts, phases: { run: [y] } });
+  };
+  const remedy = "use plans of the same network and optimiser";
+  await assert.rejects(
+    Executor.create(gpu, planWith("v", 64), { parameters: store }),
+    planError(
+      `Cannot share parameter v: the store has no tensor of that name, the plan wants 256 bytes: ${remedy}`,
+    ),
+  );
+  await assert.rejects(
+    Executor.create(gpu, planWith("w", 65), { parameters: store }),
+    planError(
+      `Cannot share parameter w: the store has 256 bytes under that name, the plan wants 260 bytes: ${remedy}`,
+    ),
+  );
+});
+
+gpuTest("clearAccumulators() zeroes accumulators and nothing else", async (gpu) => {
+  const graph = new Graph();
+  const x = graph.input("x", tensor([4]));
+  const [gradient, state] = [graph.accumulator("gradient", tensor([4])), graph.state("state", tensor([4]))];
+  const updated = [gradient, state].map((v) => graph.apply(accumulate, [v, x], { scale: 1 })[0]);
+  const plan = compile(graph, { device: gpu.facts, phases: { run: updated } });
+  using executor = await Executor.create(gpu, plan);
+  executor.write("x", Float32Array.of(1, 2, 3, 4));
+  executor.run("run");
+  executor.run("run");
+  assert.deepEqual([...await executor.read("gradient")], [2, 4, 6, 8]);
+  executor.clearAccumulators();
+  assert.deepEqual([...await executor.read("gradient")], [0, 0, 0, 0]);
+  assert.deepEqual([...await executor.read("state")], [2, 4, 6, 8]);
+});
+
+gpuTest("StagingRing reuses a buffer for the next read of the same size class", async (gpu) => {
+  const made: number[] = [];
+  const counting = {
+    ...gpu,
+    device: new Proxy(gpu.device, {
+      get(target, key) {
+        const value = Reflect.get(target, key, target);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          if (key === "createBuffer") made.push((args[0] as GPUBufferDescriptor).size);
+          return value.apply(target, args);
+        };
+      },
+    }),
+  } as Gpu;
+  const source = gpu.device.createBuffer({
+    size: 8192,
+    usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+  });
+  const data = noise(2048, 7);
+  gpu.device.queue.writeBuffer(source, 0, data);
+  using ring = new StagingRing(counting);
+  for (const [offset, size] of [[0, 64], [64, 4096], [0, 8192], [4096, 4096]]) {
+    const found = new Float32Array(await ring.read(source, offset, size), 0, size / 4);
+    assert.deepEqual([...found], [...data.subarray(offset / 4, (offset + size) / 4)]);
+  }
+  assert.deepEqual(made, [4096, 8192]);
+  await Promise.all([ring.read(source, 0, 8), ring.read(source, 8, 8)]);
+  assert.deepEqual(made, [4096, 8192, 4096], "two reads at once need two buffers");
+  source.destroy();
+});
+
+gpuTest("profile() gives one time a dispatch, in order", async (gpu) => {
+  const plan = smallGraph().plan(gpu);
+  using executor = await Executor.create(gpu, plan);
+  if (!gpu.facts.timestamps) {
+    return void await assert.rejects(
+      executor.profile("step"),
+      deviceError(/has no timestamp-query/, "feature"),
+    );
+  }
+  const times = await executor.profile("step");
+  assert.deepEqual(times.map((t) => t.label), plan.phases.step.map((d) => d.label));
+  assert.deepEqual(times.map((t) => t.cost), plan.phases.step.map((d) => d.cost));
+  for (const { ms, label } of times) assert.ok(ms >= 0 && ms < 1000, `${label} took ${ms} ms`);
+  await assert.rejects(
+    executor.profile("train"),
+    planError("Cannot run phase train: the plan has step, norm"),
+  );
+});
+
+gpuTest("profile() needs timestamp-query", async (gpu) => {
+  const plain = { ...gpu, facts: { ...gpu.facts, timestamps: false } };
+  using executor = await Executor.create(plain, smallGraph().plan(gpu));
+  await assert.rejects(
+    executor.profile("step"),
+    deviceError(/^Cannot profile on .*: it has no timestamp-query$/, "feature"),
+  );
+});
+
+gpuTest("running a phase reads nothing back: 50 runs make no mapAsync call", async (gpu) => {
+  using executor = await Executor.create(gpu, smallGraph().plan(gpu));
+  const original = GPUBuffer.prototype.mapAsync;
+  let calls = 0;
+  GPUBuffer.prototype.mapAsync = function (...args) {
+    calls++;
+    return original.apply(this, args);
+  };
+  try {
+    for (let step = 0; step < 50; step++) {
+      executor.clearAccumulators();
+      executor.write("x", new Float32Array(64).fill(step));
+      executor.run("step");
+      executor.run("norm");
+    }
+    assert.equal(calls, 0);
+    assert.equal((await executor.read("total"))[0], 49 * 50 / 2, "all 50 runs happened");
+    assert.equal(calls, 1);
+  } finally {
+    GPUBuffer.prototype.mapAsync = original;
+  }
+});
+
+gpuTest("poison mode shows a planner error as NaN", async (gpu) => {
+  const graph = new Graph();
+  const x = graph.input("x", tensor([8]));
+  const [a] = graph.apply(leakyRelu, [x], { slope: 0.1 });
+  const [b] = graph.apply(leakyRelu, [a], { slope: 0.1 });
+  const [c] = graph.apply(add, [x, b], {});
+  graph.output("c", c);
+  const plan = compile(graph, { device: gpu.facts, phases: { run: [c] } });
+  // as if the planner had let b die too early: its reader looks into the slot of a, which nobody needs any more
+  const late = plan.phases.run.map((d, i) =>
+    i === 2
+      ? {
+        ...d,
+        bindings: [
+          d.bindings[0],
+          { ...d.bindings[1], buffer: plan.phases.run[0].bindings[1].buffer },
+          ...d.bindings.slice(2),
+        ],
+      }
+      : d
+  );
+  const wrong = { ...plan, phases: { run: late } };
+  assert.throws(() => verifyPlan(wrong, gpu.facts), PlanError);
+  const results: number[] = [];
+  for (const [p, poison] of [[plan, true], [wrong, false], [wrong, true]] as const) {
+    using executor = await Executor.create(gpu, p, { poison });
+    executor.write("x", new Float32Array(8).fill(2));
+    executor.run("run");
+    results.push((await executor.read("c"))[0]);
+  }
+  assert.deepEqual(results, [4, 4, NaN], "right plan, wrong plan unnoticed, wrong plan noticed");
+});
