@@ -24,6 +24,7 @@ export {
   requestAdapter,
 } from "./runtime/device.ts";
 export { type DispatchTime, Executor, type ExecutorOptions } from "./runtime/executor.ts";
+export type { ProfileClock } from "./runtime/profile.ts";
 export { ParameterStore } from "./runtime/parameters.ts";
 export { StagingRing } from "./runtime/transfer.ts";
 export * from "./ops/mod.ts";

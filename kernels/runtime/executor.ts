@@ -5,7 +5,7 @@ import { type Gpu, guarded } from "./device.ts";
 import { ParameterStore } from "./parameters.ts";
 import { buildPipelines } from "./pipelines.ts";
 import { fillPoison, poisonSchedule } from "./poison.ts";
-import { timeDispatches } from "./profile.ts";
+import { type ProfileClock, timeDispatches } from "./profile.ts";
 import { StagingRing } from "./transfer.ts";
 
 /** Bytes between uniform blocks: the largest offset alignment that WebGPU allows. */
@@ -206,9 +206,14 @@ export class Executor implements Disposable {
     if (failure instanceof DeviceError) throw failure;
   }
 
-  /** Runs a phase once with a timestamp around every dispatch. Stalls. @throws {DeviceError} without timestamp-query */
-  async profile(phase: string): Promise<readonly DispatchTime[]> {
-    return await timeDispatches(this.gpu, this.#phase(phase));
+  /**
+   * Runs a phase once and times every dispatch. Stalls.
+   *
+   * @param clock `gpu`: timestamps; `host`: each dispatch submitted alone, for devices without timestamps
+   * @throws {DeviceError} when the clock is `gpu` and the device has no timestamp-query
+   */
+  async profile(phase: string, clock: ProfileClock = "gpu"): Promise<readonly DispatchTime[]> {
+    return await timeDispatches(this.gpu, this.#phase(phase), clock);
   }
 
   [Symbol.dispose](): void {

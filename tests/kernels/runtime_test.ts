@@ -385,8 +385,19 @@ gpuTest("profile() needs timestamp-query", async (gpu) => {
   using executor = await Executor.create(plain, smallGraph().plan(gpu));
   await assert.rejects(
     executor.profile("step"),
-    deviceError(/^Cannot profile on .*: it has no timestamp-query$/, "feature"),
+    deviceError(/^Cannot profile on .*: it has no timestamp-query, use the host clock$/, "feature"),
   );
+});
+
+gpuTest("profile() times dispatches by the host's clock where there are no timestamps", async (gpu) => {
+  const plain = { ...gpu, facts: { ...gpu.facts, timestamps: false } };
+  const plan = smallGraph().plan(gpu);
+  using executor = await Executor.create(plain, plan);
+  executor.write("x", new Float32Array(64).fill(1));
+  const times = await executor.profile("step", "host");
+  assert.deepEqual(times.map((t) => t.label), plan.phases.step.map((d) => d.label));
+  for (const { ms, label } of times) assert.ok(ms >= 0 && ms < 1000, `${label} took ${ms} ms`);
+  assert.equal((await executor.read("y"))[0], 1, "the dispatches were run");
 });
 
 gpuTest("running a phase reads nothing back: 50 runs make no mapAsync call", async (gpu) => {
