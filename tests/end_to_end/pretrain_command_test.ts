@@ -3,8 +3,20 @@ import { createHash } from "node:crypto";
 import { hasAdapter } from "../support/gpu.ts";
 import { type SpawnOptions, spawnSpark3d, temporaryFolder } from "../support/spawn.ts";
 
-/** A run that takes seconds: a tiny network on small patches of two phantoms, prepared once. */
-const small = ["--network", "tiny", "--patch", "16", "--mask-block", "4", "--epochs", "2", "--steps", "6"];
+/** A run that takes seconds: a tiny network on small patches of two phantoms, prepared once; it says all that matters. */
+const small = {
+  preset: "paper",
+  network: { preset: "tiny" },
+  patch: [16, 16, 16],
+  mask: { block: 4 },
+  batch: { size: 2 },
+  epochs: 2,
+  stepsPerEpoch: 12,
+  validation: { patches: 2, everyEpochs: 1 },
+  checkpointEveryEpochs: 1,
+  metricsEvery: 2,
+  loader: { workers: 1 },
+};
 
 async function prepareSmallStore(folder: string): Promise<string> {
   const store = `${folder}/store`;
@@ -15,8 +27,16 @@ async function prepareSmallStore(folder: string): Promise<string> {
   return store;
 }
 
-function pretrain(store: string, out: string, more: readonly string[] = [], options: SpawnOptions = {}) {
-  return spawnSpark3d(["pretrain", "--data", store, "--out", out, ...small, "--json", ...more], options);
+async function pretrain(
+  store: string,
+  out: string,
+  more: readonly string[] = [],
+  options: SpawnOptions = {},
+) {
+  const config = `${out}.config.json`;
+  await Deno.writeTextFile(config, JSON.stringify(small));
+  const args = ["pretrain", "--data", store, "--out", out, "--config", config, "--json", ...more];
+  return await spawnSpark3d(args, options);
 }
 
 async function finalBytes(out: string): Promise<string> {
@@ -27,13 +47,15 @@ async function finalBytes(out: string): Promise<string> {
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
-/** Waits until a file is there, then sends a signal. */
+/** Waits until a file is there, then sends a signal; a process that has ended by then gets none. */
 function signalWhen(path: string, signal: Deno.Signal, delayMs: number): SpawnOptions {
   return {
     onStart: async (child) => {
-      while (!await exists(path)) await new Promise((done) => setTimeout(done, 20));
+      let ended = false;
+      child.status.then(() => ended = true);
+      while (!ended && !await exists(path)) await new Promise((done) => setTimeout(done, 10));
       await new Promise((done) => setTimeout(done, delayMs));
-      child.kill(signal);
+      if (!ended) child.kill(signal);
     },
   };
 }
@@ -45,7 +67,7 @@ Deno.test({
     using folder = temporaryFolder();
     const store = await prepareSmallStore(folder.path);
     const whole = `${folder.path}/whole`;
-    const run = await pretrain(store, whole);
+    const run = await pretrain(store, whole, [], { measured: true });
     assert.equal(run.code, 0, run.stderr);
     const wanted = await finalBytes(whole);
 
@@ -53,7 +75,7 @@ Deno.test({
       const { ok, out, ...summary } = JSON.parse(run.stdout);
       assert.deepEqual([ok, out, run.stdout.trim().split("\n").length], [true, whole, 1]);
       assert.deepEqual(summary, JSON.parse(await Deno.readTextFile(`${whole}/summary.json`)));
-      assert.deepEqual([summary.state, summary.steps], ["finished", 12]);
+      assert.deepEqual([summary.state, summary.steps], ["finished", 24]);
     });
     await t.step("the same seed gives the same final checkpoint, another seed another", async () => {
       assert.equal((await pretrain(store, `${folder.path}/again`)).code, 0);
@@ -69,8 +91,10 @@ Deno.test({
         assert.equal(stopped.code, signal === "SIGINT" ? 130 : 143, stopped.stderr);
         const { state, steps } = JSON.parse(stopped.stdout);
         assert.equal(state, "stopped");
-        assert.ok(steps >= 6 && steps < 12, `stopped at step ${steps}`);
-        const resumed = await spawnSpark3d(["pretrain", "--resume", out, "--json"]);
+        assert.ok(steps >= 12 && steps < 24, `stopped at step ${steps}`);
+        const resumed = await spawnSpark3d(["pretrain", "--resume", out, "--json"], {
+          measured: signal === "SIGINT",
+        });
         assert.equal(resumed.code, 0, resumed.stderr);
         assert.equal(await finalBytes(out), wanted);
       });

@@ -63,7 +63,9 @@ export function testStage(name: string, selection: TestSelection): Stage {
       if (coverage !== null && selection.covered) {
         args.push(`--coverage=${coverage}`, "--coverage-raw-data-only");
       }
-      const { code } = await runProcess(Deno.execPath(), [...args, ...paths], { log, cwd: root });
+      // Tests that are not measured may still measure processes that they start (see tests/support/spawn.ts).
+      const env: Record<string, string> = coverage === null ? {} : { SPARK3D_COVERAGE_DIR: coverage };
+      const { code } = await runProcess(Deno.execPath(), [...args, ...paths], { log, cwd: root, env });
       let counts: Counts;
       try {
         counts = countJunit(await Deno.readTextFile(report));

@@ -18,6 +18,8 @@ export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** start from an empty environment */
   readonly clearEnv?: boolean;
+  /** collect line coverage of this process, when the run as a whole does */
+  readonly measured?: boolean;
   /** called with the running process, for example to send it a signal */
   readonly onStart?: (child: Deno.ChildProcess) => void;
 }
@@ -29,10 +31,12 @@ export async function spawn(
   options: SpawnOptions = {},
 ): Promise<Spawned> {
   const started = performance.now();
+  const coverage = options.measured ? Deno.env.get("SPARK3D_COVERAGE_DIR") : undefined;
+  const measure: Record<string, string> = coverage === undefined ? {} : { DENO_COVERAGE_DIR: coverage };
   const child = new Deno.Command(program, {
     args: [...args],
     cwd: options.cwd,
-    env: { NO_COLOR: "1", ...options.env },
+    env: { NO_COLOR: "1", ...measure, ...options.env },
     clearEnv: options.clearEnv,
     stdin: "null",
     stdout: "piped",

@@ -96,7 +96,7 @@ Deno.test("settings that contradict each other are refused with a remedy", () =>
   const cases: [Record<string, unknown>, RegExp][] = [
     [
       { patch: [48, 48, 50] },
-      /^command line: patch\[2\]: Patch edge 50 is not a multiple of 8 \(mask\.block 8, coarsest step 4 of network demo\): use 48 or 56$/,
+      /^command line: patch\[2\]: Patch edge 50 is not a multiple of 8 \(mask\.block 8, coarsest step \d+ of network demo\): use 48 or 56$/,
     ],
     [{ patch: [4, 4, 4] }, /Patch edge 4 is not a multiple of 8 \(.*\): use 8$/],
     [
