@@ -101,6 +101,29 @@ Deno.test("doctor reports machine and adapters as JSON", { ignore: !hasAdapter }
   assert.ok(Array.isArray(missing));
 });
 
+Deno.test("plan prints what a run needs, and exits 1 with a remedy when it does not fit", {
+  ignore: !hasAdapter,
+}, async () => {
+  const fitting = await spawnSpark3d([
+    "plan",
+    "--preset",
+    "tiny",
+    "--patch",
+    "16",
+    "--mask-block",
+    "4",
+    "--json",
+  ]);
+  assert.equal(fitting.code, 0, fitting.stderr);
+  const plan = JSON.parse(fitting.stdout);
+  assert.deepEqual([plan.ok, plan.fits, plan.patch, plan.refusal], [true, true, [16, 16, 16], null]);
+  assert.ok(plan.peakBytes > plan.persistentBytes && plan.convMacsTraining > plan.convMacsForward);
+  const large = await spawnSpark3d(["plan", "--preset", "tiny", "--patch", "1024", "--mask-block", "32"]);
+  assert.equal(large.code, 1, large.stdout);
+  assert.match(large.stdout, /patch/);
+  assert.equal(large.stderr, "");
+});
+
 Deno.test("doctor without an adapter says what to install and exits 1", async () => {
   const { code, stdout } = await spawnSpark3d(["doctor"], { env: noAdapter });
   assert.equal(code, 1);
