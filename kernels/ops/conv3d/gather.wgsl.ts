@@ -102,14 +102,14 @@ export function gatherKernel(draft: GatherDraft, tile = chooseTile(draft)): Kern
     const name = "zyx"[axis];
     for (const o of plan.offsets[axis]) {
       lines.push(
-        `let ok${name}${key(o)} = i${name} + ${o} >= 0 && i${name} + ${o} < i32(p.in${"DHW"[axis]});`,
+        `let ok${name}${key(o)} = (i${name} + ${o} >= 0) & (i${name} + ${o} < i32(p.in${"DHW"[axis]}));`,
       );
     }
   }
   for (const row of plan.rows) {
     const [oz, oy] = row.split(",").map(Number);
     lines.push(`let r${key(oz)}${key(oy)} = ((iz + ${oz}) * i32(p.inH) + iy + ${oy}) * i32(p.inW) + ix;`);
-    lines.push(`let k${key(oz)}${key(oy)} = okz${key(oz)} && oky${key(oy)};`);
+    lines.push(`let k${key(oz)}${key(oy)} = okz${key(oz)} & oky${key(oy)};`);
   }
   draft.sources.forEach((source, s) => {
     lines.push(`for (var c = 0u; c < p.channels${s}; c++) {`);
@@ -122,7 +122,7 @@ export function gatherKernel(draft: GatherDraft, tile = chooseTile(draft)): Kern
       lines.push(
         `let v${key(oz)}${key(oy)}${key(ox)} = select(0.0, ${source.binding.name}[u32(plane + r${key(oz)}${
           key(oy)
-        } + ${ox})], k${key(oz)}${key(oy)} && okx${key(ox)});`,
+        } + ${ox})], k${key(oz)}${key(oy)} & okx${key(ox)});`,
       );
     }
     for (const { tap, uses } of plan.taps) {

@@ -92,7 +92,7 @@ function partialKernel(
         `let z${i}_${j} = i32(z) * ${g.stride[0]} + ${i - g.padding[0]}; let y${i}_${j} = i32(y) * ${
           g.stride[1]
         } + ${j - g.padding[1]};`,
-        `let k${i}_${j} = z${i}_${j} >= 0 && z${i}_${j} < i32(p.inD) && y${i}_${j} >= 0 && y${i}_${j} < i32(p.inH);`,
+        `let k${i}_${j} = (z${i}_${j} >= 0) & (z${i}_${j} < i32(p.inD)) & (y${i}_${j} >= 0) & (y${i}_${j} < i32(p.inH));`,
         `let r${i}_${j} = inPlane + (z${i}_${j} * i32(p.inH) + y${i}_${j}) * i32(p.inW);`,
       );
     }
@@ -108,14 +108,14 @@ function partialKernel(
   }
   if (bias) lines.push(`total = total + ((g0 + g1) + (g2 + g3));`);
   lines.push(`let ix = i32(x) * ${g.stride[2]} - ${g.padding[2]};`);
-  for (let m = 0; m < columns; m++) lines.push(`let kx${m} = ix + ${m} >= 0 && ix + ${m} < i32(p.inW);`);
+  for (let m = 0; m < columns; m++) lines.push(`let kx${m} = (ix + ${m} >= 0) & (ix + ${m} < i32(p.inW));`);
   for (let i = 0; i < kd; i++) {
     for (let j = 0; j < kh; j++) {
       lines.push(`{`);
       for (let m = 0; m < columns; m++) {
         if (!usedColumn(m, g.stride[2], kw)) continue;
         lines.push(
-          `let v${m} = select(0.0, ${source.binding.name}[u32(r${i}_${j} + ix + ${m})], k${i}_${j} && kx${m});`,
+          `let v${m} = select(0.0, ${source.binding.name}[u32(r${i}_${j} + ix + ${m})], k${i}_${j} & kx${m});`,
         );
       }
       for (let k = 0; k < kw; k++) {
