@@ -21,6 +21,8 @@ export interface NetworkConfig {
   /** Without skips the decoder sees only the bottleneck (PCRLv2). */
   readonly skips: boolean;
   readonly init: InitScheme;
+  /** Start the heads at zero, so that the first output is zero: the mean of z-scored targets. The reference does not. */
+  readonly zeroHead: boolean;
 }
 
 /** Constants of every preset. Source: dynamic-network-architectures defaults as used by nnU-Net and nnssl. */
@@ -47,6 +49,7 @@ export function isotropic(options: IsotropicOptions): NetworkConfig {
     deepSupervision: false,
     skips: true,
     init: "pytorch",
+    zeroHead: false,
     ...options,
   };
 }

@@ -58,6 +58,7 @@ export function decode(
           kernel: [1, 1, 1],
           stride: [1, 1, 1],
           bias: true,
+          zero: config.zeroHead,
         }),
       );
     } else {

@@ -28,23 +28,39 @@ export function biasInit(scheme: InitScheme, weightShape: readonly number[]): In
   return scheme === "he" ? { kind: "zeros" } : weightInit(scheme, weightShape);
 }
 
+/** Options of {@link conv}. */
+export interface ConvOptions {
+  readonly features: number;
+  readonly kernel: Dims3;
+  readonly stride: Dims3;
+  readonly bias: boolean;
+  /** Start weight and bias at 0. */
+  readonly zero?: boolean;
+}
+
+/** Options of {@link conv}. */
+export interface ConvOptions {
+  readonly features: number;
+  readonly kernel: Dims3;
+  readonly stride: Dims3;
+  readonly bias: boolean;
+  /** Start weight and bias at 0. */
+  readonly zero?: boolean;
+}
+
 /** A convolution with its parameters `<scope>.weight` and `.bias`; two inputs stand for their concatenation. */
 export function conv(
   scope: Scope,
   context: LayerContext,
   inputs: readonly [Value] | readonly [Value, Value],
-  options: {
-    readonly features: number;
-    readonly kernel: Dims3;
-    readonly stride: Dims3;
-    readonly bias: boolean;
-  },
+  options: ConvOptions,
 ): Value {
   const channels = inputs.reduce((sum, x) => sum + x.spec.shape[1], 0);
   const shape = [options.features, channels, ...options.kernel];
-  const weight = scope.parameter("weight", shape, weightInit(context.init, shape));
+  const start = (init: Init): Init => options.zero ? { kind: "zeros" } : init;
+  const weight = scope.parameter("weight", shape, start(weightInit(context.init, shape)));
   const bias = options.bias
-    ? [scope.parameter("bias", [options.features], biasInit(context.init, shape))]
+    ? [scope.parameter("bias", [options.features], start(biasInit(context.init, shape)))]
     : [];
   return scope.apply(conv3d, [...inputs, weight, ...bias], {
     kernel: options.kernel,
@@ -69,11 +85,7 @@ export function upsample(
 }
 
 /** Options of {@link convNorm}. */
-export interface ConvNormOptions {
-  readonly features: number;
-  readonly kernel: Dims3;
-  readonly stride: Dims3;
-  readonly bias: boolean;
+export interface ConvNormOptions extends Omit<ConvOptions, "zero"> {
   /** LeakyReLU after the norm (and the residual). */
   readonly activation: boolean;
   readonly residual?: Value;

@@ -17,6 +17,7 @@ export {
   conv,
   convNorm,
   type ConvNormOptions,
+  type ConvOptions,
   type LayerContext,
   upsample,
   weightInit,

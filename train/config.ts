@@ -35,6 +35,8 @@ const network = z.strictObject({
   blocks: z.array(z.int().positive().max(64)).min(2).max(8).optional()
     .describe("residual blocks of each encoder stage"),
   init: z.enum(["pytorch", "he"]).default("pytorch").describe("weight initialisation"),
+  zeroHead: z.boolean().default(false)
+    .describe("start the output layer at zero, so that the first reconstruction is the mean intensity"),
   leakyStem: z.boolean().default(false)
     .describe("show the stem the unmasked patch, as the reference does (for parity runs only)"),
 });

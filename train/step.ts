@@ -40,8 +40,8 @@ export interface PretrainGraph {
 
 /** The masked auto-encoder that a run configuration describes. @throws {ConfigError} when it cannot be built */
 export function maeConfig(config: RunConfig): MaeConfig {
-  const { kind, preset, features, blocks, init, leakyStem } = config.network;
-  const changes = { init, ...(features ? { features } : {}), ...(blocks ? { blocks } : {}) };
+  const { kind, preset, features, blocks, init, zeroHead, leakyStem } = config.network;
+  const changes = { init, zeroHead, ...(features ? { features } : {}), ...(blocks ? { blocks } : {}) };
   return { kind, leakyStem, network: networkPreset(preset, changes) };
 }
 
