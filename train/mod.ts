@@ -1,0 +1,26 @@
+/** Pre-training: configurations, masks, schedules, the training loop, checkpoints, events. */
+export { sampleAugmentation } from "./augmentation.ts";
+export { BaselineError, type BaselineLosses, TrivialBaselines } from "./baselines.ts";
+export { CheckpointError, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
+export { type RunConfig, runConfigSchema, runSchedule } from "./config.ts";
+export {
+  type MetricRow,
+  type StopReason,
+  type TrainEvent,
+  type TrainEventListener,
+  type ValidationResult,
+} from "./events.ts";
+export { DivergedError, runTraining, type TrainingRequest } from "./loop.ts";
+export { type BlockMask, expandMask, MaskError, sampleBlockMask, sampleRatio } from "./mask.ts";
+export { addOptimizer, type OptimizerNodes, type OptimizerRequest } from "./optimizer.ts";
+export { type ReconstructionPicture, reconstructionPicture } from "./picture.ts";
+export { describePlan, describePlanFor, type PlanDescription } from "./plan_report.ts";
+export { runPresets } from "./presets.ts";
+export { pretrain, PretrainError, type PretrainRequest } from "./pretrain.ts";
+export { ConfigError, type ConfigIssue, resolveRunConfig, runConfigJsonSchema } from "./resolve_config.ts";
+export { type RunPaths, runPaths, type RunSummary } from "./run_folder.ts";
+export { RunLog, RunLogError } from "./run_log.ts";
+export { learningRate, type Schedule, ScheduleError } from "./schedule.ts";
+export { PretrainSession, type StepMetrics } from "./session.ts";
+export { buildPretrainGraph, type PretrainGraph } from "./step.ts";
+export { Validation } from "./validation.ts";
