@@ -38,16 +38,6 @@ export interface ConvOptions {
   readonly zero?: boolean;
 }
 
-/** Options of {@link conv}. */
-export interface ConvOptions {
-  readonly features: number;
-  readonly kernel: Dims3;
-  readonly stride: Dims3;
-  readonly bias: boolean;
-  /** Start weight and bias at 0. */
-  readonly zero?: boolean;
-}
-
 /** A convolution with its parameters `<scope>.weight` and `.bias`; two inputs stand for their concatenation. */
 export function conv(
   scope: Scope,
