@@ -51,7 +51,7 @@ function tileStep(draft: GatherDraft, tile: Tile, axis: 0 | 1 | 2): number {
 export function chooseTile(draft: GatherDraft): Tile {
   const least = draft.direction === "transposed" ? draft.geometry.stride : dims(() => 1);
   const candidates: Tile[] = [
-    { size: [1, 2, 4], blocks: 2 },
+    draft.outChannels > 4 ? { size: [1, 2, 4], blocks: 2 } : { size: [2, 2, 4], blocks: 1 },
     { size: [1, 2, 4], blocks: 1 },
     { size: [1, 1, 4], blocks: 1 },
     { size: [1, 1, 2], blocks: 1 },
@@ -59,7 +59,7 @@ export function chooseTile(draft: GatherDraft): Tile {
   ];
   const fitted = candidates.map(({ size, blocks }): Tile => ({
     size: dims((a) => Math.max(size[a], least[a])),
-    blocks: draft.outChannels > 4 ? blocks : 1,
+    blocks,
   }));
   const threads = (t: Tile) =>
     draft.n * volumeOf(dims((a) => Math.ceil(draft.outSize[a] / t.size[a]))) *
