@@ -1,0 +1,66 @@
+/** One benchmark case: an operation, its inputs, and the graph of its forward and backward application. */
+import { differentiate } from "../kernels/graph/gradient.ts";
+import { Graph, type Value } from "../kernels/graph/graph.ts";
+import { add } from "../kernels/ops/add/op.ts";
+import { elementCount, type OpDef, tensor, type TensorSpec } from "../kernels/spec.ts";
+import { type Contents, contents } from "./data.ts";
+
+/** An input of a case. */
+export interface CaseInput {
+  readonly shape: readonly number[];
+  readonly contents?: Contents;
+  /** Whether the gradient with respect to this input is measured; noise is by default, everything else is not. */
+  readonly gradient?: boolean;
+}
+
+/** An operation at one shape. */
+export interface BenchCase {
+  // deno-lint-ignore no-explicit-any -- attributes differ by operation
+  readonly op: OpDef<any>;
+  readonly attrs: unknown;
+  readonly shape: string;
+  readonly inputs: readonly CaseInput[];
+}
+
+/** The cases of one operation, cheapest first, and a small one that is compared with the reference. */
+export interface CaseFamily {
+  readonly name: string;
+  readonly small: readonly BenchCase[];
+  readonly cases: readonly BenchCase[];
+}
+
+/** A case as a graph. */
+export interface BuiltCase {
+  readonly graph: Graph;
+  readonly targets: readonly Value[];
+  readonly feeds: ReadonlyMap<Value, () => Float32Array<ArrayBuffer>>;
+  /** Arithmetic and ideal traffic by operation. */
+  readonly costs: ReadonlyMap<string, { readonly flop: number; readonly bytes: number }>;
+}
+
+/** Builds forward and, when the operation has a gradient rule, backward with a seed of noise on the first output. */
+export function buildCase({ op, attrs, inputs }: BenchCase): BuiltCase {
+  const graph = new Graph();
+  const feeds = new Map<Value, () => Float32Array<ArrayBuffer>>();
+  const feed = (name: string, spec: TensorSpec, kind: Contents, seed: number) => {
+    const value = graph.input(name, spec);
+    feeds.set(value, () => contents(kind, elementCount(spec.shape), seed));
+    return value;
+  };
+  const values = inputs.map((x, i) => feed(`in${i}`, tensor(x.shape), x.contents ?? "noise", i));
+  const outputs = graph.apply(op, values, attrs);
+  const wrt = values.filter((_, i) => inputs[i].gradient ?? (inputs[i].contents ?? "noise") === "noise");
+  let gradients: readonly Value[] = [];
+  if (op.gradient && wrt.length > 0) {
+    const seed = feed("seed", outputs[0].spec, "noise", 77);
+    gradients = [...differentiate(graph, { seeds: new Map([[outputs[0], seed]]), wrt, add }).values()];
+  }
+  const costs = new Map<string, { flop: number; bytes: number }>();
+  for (const node of graph.nodes) {
+    const specs = [node.inputs, node.outputs].map((list) => list.map((v) => v.spec));
+    const { flop, bytesRead, bytesWritten } = node.op.cost(specs[0], specs[1], node.attrs);
+    const before = costs.get(node.op.name) ?? { flop: 0, bytes: 0 };
+    costs.set(node.op.name, { flop: before.flop + flop, bytes: before.bytes + bytesRead + bytesWritten });
+  }
+  return { graph, targets: [...outputs, ...gradients.filter((g) => g.role === "node")], feeds, costs };
+}
