@@ -25,7 +25,11 @@ export class CheckpointError extends Error {
  * Metadata: `format`, `step`, `bestValLoss`, `seed`, `config` (JSON) and `nnssl_adaptation_plan` (JSON).
  * @throws {DataError} when the folder is not writable or the disk is full
  */
-export async function saveCheckpoint(path: string, session: PretrainSession, progress: Progress): Promise<void> {
+export async function saveCheckpoint(
+  path: string,
+  session: PretrainSession,
+  progress: Progress,
+): Promise<void> {
   const state = await session.exportState();
   await writeSafetensors(
     path,
@@ -54,8 +58,12 @@ export async function loadCheckpoint(path: string, session: PretrainSession): Pr
   const extra = [...tensors.keys()].filter((name) => !wanted.has(name));
   if (metadata.format !== "spark3d-checkpoint-1" || missing.length > 0 || extra.length > 0) {
     throw new CheckpointError(
-      `Cannot resume from ${path}: ${missing.length} tensors are missing${missing[0] ? ` (${missing[0]})` : ""} and ` +
-        `${extra.length} unknown${extra[0] ? ` (${extra[0]})` : ""}: use the configuration the run was started with`,
+      `Cannot resume from ${path}: ${missing.length} tensors are missing${
+        missing[0] ? ` (${missing[0]})` : ""
+      } and ` +
+        `${extra.length} unknown${
+          extra[0] ? ` (${extra[0]})` : ""
+        }: use the configuration the run was started with`,
       path,
     );
   }
@@ -84,6 +92,10 @@ function adaptationPlan(config: RunConfig) {
     },
     pretrain_num_input_channels: network.inputChannels,
     recommended_downstream_patchsize: config.patch,
-    pretrain_plan: { spacing: config.spacing, normalization_schemes: ["ZScoreNormalization"], patch_size: config.patch },
+    pretrain_plan: {
+      spacing: config.spacing,
+      normalization_schemes: ["ZScoreNormalization"],
+      patch_size: config.patch,
+    },
   };
 }

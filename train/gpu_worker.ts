@@ -35,7 +35,11 @@ scope.onmessage = ({ data }: MessageEvent<WorkerRequest>) => {
 async function run(request: Extract<WorkerRequest, { type: "run" }>): Promise<void> {
   const reply = (message: WorkerReply) => scope.postMessage(message);
   try {
-    const summary = await runTraining({ ...request, emit: (event) => reply({ type: "event", event }), stopReason: () => stop });
+    const summary = await runTraining({
+      ...request,
+      emit: (event) => reply({ type: "event", event }),
+      stopReason: () => stop,
+    });
     reply({ type: "done", summary });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -47,7 +47,11 @@ export interface OptimizerRequest {
  *
  * @param trained parameters in order of declaration
  */
-export function addOptimizer(graph: Graph, trained: readonly Value[], request: OptimizerRequest): OptimizerNodes {
+export function addOptimizer(
+  graph: Graph,
+  trained: readonly Value[],
+  request: OptimizerRequest,
+): OptimizerNodes {
   const { optimizer, gradients, decayOnly, scalars } = request;
   const moved = trained.filter((p) => gradients.has(p) || decayOnly.includes(p));
   const gradientOf = new Map(moved.map((p) => [p, graph.accumulator(`gradient:${p.name}`, p.spec)]));
@@ -58,10 +62,13 @@ export function addOptimizer(graph: Graph, trained: readonly Value[], request: O
     gradients: graph.pack(`gradients.${i}`, members.map((p) => gradientOf.get(p)!)),
     states: prefixes.map((s, k) => graph.pack(`${s}.${i}`, members.map((p) => statesOf.get(p)![k]))),
   }));
-  const accumulated = graph.within("accumulate", () =>
-    moved.filter((p) => gradients.has(p)).map((p) =>
-      graph.apply(accumulate, [gradientOf.get(p)!, gradients.get(p)!], { scale: request.share })[0]
-    ));
+  const accumulated = graph.within(
+    "accumulate",
+    () =>
+      moved.filter((p) => gradients.has(p)).map((p) =>
+        graph.apply(accumulate, [gradientOf.get(p)!, gradients.get(p)!], { scale: request.share })[0]
+      ),
+  );
   return graph.within("update", () => {
     let squares = segments.map((s) => graph.apply(sumSquares, [s.gradients], {})[0]);
     while (squares.length > MAX_CLIP_INPUTS) {
@@ -71,7 +78,11 @@ export function addOptimizer(graph: Graph, trained: readonly Value[], request: O
     const updated = segments.flatMap((s) =>
       optimizer.kind === "sgd"
         ? graph.apply(sgdUpdate, [s.parameters, s.gradients, s.states[0], clip, scalars], optimizer)
-        : graph.apply(adamwUpdate, [s.parameters, s.gradients, s.states[0], s.states[1], clip, scalars], optimizer)
+        : graph.apply(
+          adamwUpdate,
+          [s.parameters, s.gradients, s.states[0], s.states[1], clip, scalars],
+          optimizer,
+        )
     );
     return { accumulated, updated, clip };
   });
@@ -94,7 +105,12 @@ function splitSegments(parameters: readonly Value[]): Value[][] {
 }
 
 /** The step's scalars for the device: learning rate, Adam's bias corrections at `step` (from 0), metrics row. */
-export function stepScalars(optimizer: RunConfig["optimizer"], lr: number, step: number, row: number): Float32Array<ArrayBuffer> {
+export function stepScalars(
+  optimizer: RunConfig["optimizer"],
+  lr: number,
+  step: number,
+  row: number,
+): Float32Array<ArrayBuffer> {
   return optimizer.kind === "adamw"
     ? Float32Array.of(lr, 1 - optimizer.beta1 ** (step + 1), 1 - optimizer.beta2 ** (step + 1), row)
     : Float32Array.of(lr, 1, 1, row);

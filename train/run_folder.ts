@@ -71,7 +71,12 @@ export interface RunSummary {
 }
 
 /** Writes run.json: everything needed to repeat the run. @throws {DataError} when the folder is not writable */
-export async function writeRunRecord(out: string, config: RunConfig, store: string, facts: DeviceFacts): Promise<void> {
+export async function writeRunRecord(
+  out: string,
+  config: RunConfig,
+  store: string,
+  facts: DeviceFacts,
+): Promise<void> {
   await writeJsonAtomic(runPaths(out).record, {
     format: "spark3d-run-1",
     config,
