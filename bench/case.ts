@@ -33,7 +33,7 @@ export interface CaseFamily {
 export interface BuiltCase {
   readonly graph: Graph;
   readonly targets: readonly Value[];
-  readonly feeds: ReadonlyMap<Value, () => Float32Array<ArrayBuffer>>;
+  readonly feeds: ReadonlyMap<Value, () => Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer>>;
   /** Arithmetic and ideal traffic by operation. */
   readonly costs: ReadonlyMap<string, { readonly flop: number; readonly bytes: number }>;
 }
@@ -41,10 +41,13 @@ export interface BuiltCase {
 /** Builds forward and, when the operation has a gradient rule, backward with a seed of noise on the first output. */
 export function buildCase({ op, attrs, inputs }: BenchCase): BuiltCase {
   const graph = new Graph();
-  const feeds = new Map<Value, () => Float32Array<ArrayBuffer>>();
+  const feeds = new Map<Value, () => Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer>>();
   const feed = (name: string, spec: TensorSpec, kind: Contents, seed: number) => {
     const value = graph.input(name, spec);
-    feeds.set(value, () => contents(kind, elementCount(spec.shape), seed));
+    feeds.set(value, () => {
+      const data = contents(kind, elementCount(spec.shape), seed);
+      return spec.dtype === "f16" ? Float16Array.from(data) : data;
+    });
     return value;
   };
   const values = inputs.map((x, i) => feed(`in${i}`, tensor(x.shape), x.contents ?? "noise", i));

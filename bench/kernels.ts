@@ -6,7 +6,7 @@ import { families } from "./cases.ts";
 import type { Clock } from "./clock.ts";
 import { type BenchRecord, type Bound, type MachineFacts, median } from "./record.ts";
 import type { Roofline } from "./roofline.ts";
-import { type OpTimes, timeOps } from "./time_case.ts";
+import { leastRuns, type OpTimes, timeOps } from "./time_case.ts";
 import { validateCase, ValidationError } from "./validate.ts";
 
 /** What {@link benchKernels} needs. */
@@ -26,8 +26,6 @@ export interface KernelBenchOptions {
 
 /** Milliseconds of measuring a case, when one run is short. */
 const MEASURE_MS = 400;
-/** Runs of a case besides the warm-up that a prediction counts with. */
-const COUNTED_RUNS = 4;
 
 /**
  * Runs the benchmark.
@@ -38,6 +36,7 @@ export async function benchKernels(options: KernelBenchOptions): Promise<boolean
   const { only, budgetSeconds, note } = options;
   const chosen = families.filter((f) => only === null || operationsOf(f).some((op) => matches(op, only)));
   const deadline = budgetSeconds === null ? Infinity : performance.now() + budgetSeconds * 1000;
+  const slowness = new Map<string, number>();
   let valid = true;
   for (const [i, family] of chosen.entries()) {
     try {
@@ -53,7 +52,7 @@ export async function benchKernels(options: KernelBenchOptions): Promise<boolean
     }
     // families that need less than their share leave the rest to those that follow
     const share = Math.min(1, 2.5 / (chosen.length - i)) * (deadline - performance.now());
-    await benchFamily(options, family, share);
+    await benchFamily(options, family, share, slowness);
   }
   return valid;
 }
@@ -67,15 +66,27 @@ function matches(op: string, text: string): boolean {
   return op.toLowerCase().includes(text.toLowerCase());
 }
 
-async function benchFamily(options: KernelBenchOptions, family: CaseFamily, shareMs: number): Promise<void> {
+/**
+ * Times the cases of a family that are predicted to fit its share of the time; the cheapest one always when its operation has
+ * not been timed yet.
+ *
+ * @param slowness measured time over the least time that the peaks allow, by operation, of the latest case; updated
+ */
+async function benchFamily(
+  options: KernelBenchOptions,
+  family: CaseFamily,
+  shareMs: number,
+  slowness: Map<string, number>,
+): Promise<void> {
   const { gpu, clock, roofline, only, emit, note } = options;
   const until = performance.now() + shareMs;
-  let slowness = 1; // measured time over the least time that the peaks allow, of the case before
-  for (const [i, benchCase] of family.cases.entries()) {
+  for (const benchCase of family.cases) {
+    const known = slowness.get(benchCase.op.name);
     const { costs } = buildCase(benchCase);
     const ideal = [...costs.values()].reduce((sum, cost) => sum + idealMs(cost, roofline), 0);
-    const predicted = ideal * slowness * (1 + COUNTED_RUNS);
-    if (i > 0 && performance.now() + predicted > until) {
+    const once = ideal * (known ?? 1);
+    const predicted = once * (1 + leastRuns(once)); // the first run warms up
+    if (known !== undefined && performance.now() + predicted > until) {
       note(
         `${family.name} ${benchCase.shape} is not run: would take about ${(predicted / 1000).toFixed(0)} s ` +
           `(--full runs it, --op ${benchCase.op.name} gives it more time)`,
@@ -90,7 +101,7 @@ async function benchFamily(options: KernelBenchOptions, family: CaseFamily, shar
       note(`${family.name} ${benchCase.shape} does not fit: ${error.message}`);
       continue;
     }
-    slowness = Math.max(1, measured.reduce((sum, m) => sum + Math.min(...m.times), 0) / ideal);
+    slowness.set(benchCase.op.name, measured.reduce((sum, m) => sum + Math.min(...m.times), 0) / ideal);
     for (const m of measured) {
       if (isHelper(m.op, benchCase) || (only !== null && !matches(m.op, only))) continue;
       emit(toRecord(m, options));

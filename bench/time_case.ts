@@ -21,6 +21,8 @@ export type Effort = { readonly runs: number } | { readonly forMs: number };
 /** Bytes cleared before every run, so that inputs come from memory: more than the caches of most devices. */
 const FLUSH_BYTES = 64 * 2 ** 20;
 const LEAST_RUNS = 3;
+/** Milliseconds after which one run is enough. */
+const LONG_MS = 3000;
 const MOST_RUNS = 30;
 
 /** Runs a case once to warm up, then several times. @returns the forward operation first, then those of its backward */
@@ -59,7 +61,7 @@ export async function timeOps(
     const enough = (runs: number) =>
       "runs" in effort
         ? runs >= effort.runs
-        : runs >= LEAST_RUNS && spent >= effort.forMs || runs >= MOST_RUNS;
+        : runs >= MOST_RUNS || spent >= effort.forMs && runs >= leastRuns(spent / Math.max(1, runs));
     for (let runs = 0; !enough(runs); runs++) await measure();
     return [...times].map(([op, runs]) => ({
       op,
@@ -70,6 +72,11 @@ export async function timeOps(
   } finally {
     flush.destroy();
   }
+}
+
+/** Fewest runs of a case that takes so long once. */
+export function leastRuns(ms: number): number {
+  return ms > LONG_MS ? 1 : LEAST_RUNS;
 }
 
 /** Times a case of a single operation. */
