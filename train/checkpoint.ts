@@ -3,6 +3,9 @@ import type { RunConfig } from "./config.ts";
 import type { PretrainSession } from "./session.ts";
 import { maeConfig } from "./step.ts";
 
+/** Version of the file's content; stands in its metadata. */
+const FORMAT = "spark3d-checkpoint-1";
+
 /** Where a run stands. Patches, masks and augmentations depend on (seed, step) alone, so this is all there is to resume. */
 export interface Progress {
   /** Completed optimiser steps. */
@@ -35,7 +38,7 @@ export async function saveCheckpoint(
     path,
     new Map([...state].map(([name, { shape, data }]) => [name, { dtype: "F32" as const, shape, data }])),
     {
-      format: "spark3d-checkpoint-1",
+      format: FORMAT,
       step: String(progress.step),
       bestValLoss: JSON.stringify(progress.bestValLoss),
       seed: String(session.config.seed),
@@ -53,19 +56,25 @@ export async function saveCheckpoint(
  */
 export async function loadCheckpoint(path: string, session: PretrainSession): Promise<Progress> {
   const { tensors, metadata } = await readSafetensors(path);
+  const fail = (found: string): never => {
+    const remedy = "use the configuration the run was started with";
+    throw new CheckpointError(`Cannot resume from ${path}: ${found}: ${remedy}`, path);
+  };
+  if (metadata.format !== FORMAT) fail(`found format ${metadata.format ?? "none"}, wanted ${FORMAT}`);
   const wanted = new Set(session.stateNames());
   const missing = [...wanted].filter((name) => !tensors.has(name));
   const extra = [...tensors.keys()].filter((name) => !wanted.has(name));
-  if (metadata.format !== "spark3d-checkpoint-1" || missing.length > 0 || extra.length > 0) {
-    throw new CheckpointError(
-      `Cannot resume from ${path}: ${missing.length} tensors are missing${
-        missing[0] ? ` (${missing[0]})` : ""
-      } and ` +
-        `${extra.length} unknown${
-          extra[0] ? ` (${extra[0]})` : ""
-        }: use the configuration the run was started with`,
-      path,
+  if (missing.length + extra.length > 0) {
+    const example = (names: readonly string[]) => names.length > 0 ? ` (${names[0]})` : "";
+    fail(
+      `${missing.length} tensors are missing${example(missing)} and ${extra.length} unknown${example(extra)}`,
     );
+  }
+  for (const [name, { dtype, shape }] of tensors) {
+    const own = session.plan.named[name].spec.shape;
+    if (dtype !== "F32" || shape.join() !== own.join()) {
+      fail(`found ${name} as ${dtype} [${shape}], wanted F32 [${own}]`);
+    }
   }
   session.importState(new Map([...tensors].map(([name, t]) => [name, t.data as Float32Array<ArrayBuffer>])));
   return { step: Number(metadata.step), bestValLoss: JSON.parse(metadata.bestValLoss) };

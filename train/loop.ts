@@ -9,7 +9,7 @@ import { loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import { type RunConfig, runSchedule } from "./config.ts";
 import type { MetricRow, StopReason, TrainEvent, ValidationResult } from "./events.ts";
 import { RunLog } from "./run_log.ts";
-import { removeLeftovers, runPaths, type RunSummary, writeRunRecord } from "./run_folder.ts";
+import { finishedSummary, removeLeftovers, runPaths, type RunSummary, writeRunRecord } from "./run_folder.ts";
 import { learningRate } from "./schedule.ts";
 import { sampleRatio } from "./mask.ts";
 import { PretrainSession } from "./session.ts";
@@ -23,7 +23,7 @@ export interface TrainingRequest {
   readonly store: string;
   /** Run folder. */
   readonly out: string;
-  /** Go on from `checkpoints/latest.safetensors`. */
+  /** Go on from `checkpoints/latest.safetensors`, or from `final.safetensors` where there is no other; a finished run is left alone. */
   readonly resume: boolean;
   readonly adapter: AdapterChoice;
   readonly emit: (event: TrainEvent) => void;
@@ -49,6 +49,8 @@ export class DivergedError extends Error {
 export async function runTraining(request: TrainingRequest): Promise<RunSummary> {
   const { config, out } = request;
   const paths = runPaths(out);
+  const done = request.resume ? await finishedSummary(out, config.epochs * config.stepsPerEpoch) : null;
+  if (done) return done;
   await makeFolder(paths.checkpoints);
   await removeLeftovers(out);
   using session = await PretrainSession.create(config, request.adapter);
@@ -62,10 +64,17 @@ export async function runTraining(request: TrainingRequest): Promise<RunSummary>
   try {
     return await run.run();
   } catch (error) {
-    emit({ type: "failed", step: run.step, message: error instanceof Error ? error.message : String(error) });
+    const message = error instanceof Error ? error.message : String(error);
+    try {
+      emit({ type: "failed", step: run.step, message });
+    } catch {
+      // a full disk stops the log as well: the first error is the one to tell
+    }
     throw error;
   }
 }
+
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 class Run {
   /** Completed steps. */
@@ -129,10 +138,10 @@ class Run {
   /** Fresh weights, or those of the latest checkpoint. @returns the checkpoint's path */
   async #begin(): Promise<string | null> {
     const { config, out, resume } = this.request;
-    const { latest } = runPaths(out);
-    const found = resume && await Deno.stat(latest).then(() => true, () => false);
-    if (found) {
-      const progress = await loadCheckpoint(latest, this.session);
+    const { latest, final } = runPaths(out);
+    const found = !resume ? null : await exists(latest) ? latest : await exists(final) ? final : null;
+    if (found !== null) {
+      const progress = await loadCheckpoint(found, this.session);
       this.step = progress.step;
       this.#best = progress.bestValLoss;
     } else this.session.initialise();
@@ -143,7 +152,7 @@ class Run {
     this.#skipped = this.log.metric("skipped").filter((row) => row.value > 0).length;
     const last = this.log.events().findLast((e) => e.type === "validation")?.event;
     if (last) this.#lastValidation = { ...this.validation.baselines, valLoss: Number(last.valLoss) };
-    return found ? latest : null;
+    return found;
   }
 
   async #reportPlan(): Promise<void> {
@@ -242,7 +251,7 @@ class Run {
       await writeFileAtomic(path, [png]);
       await writeFileAtomic(paths.picture, [png]);
       this.emit({ type: "picture", step: this.step, path, png });
-      if (this.#best === null || result.valLoss < this.#best) {
+      if (Number.isFinite(result.valLoss) && (this.#best === null || result.valLoss < this.#best)) {
         this.#best = result.valLoss;
         await saveCheckpoint(paths.best, this.session, this.#progress());
         this.emit({ type: "checkpoint", step: this.step, kind: "best", path: paths.best });

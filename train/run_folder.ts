@@ -88,6 +88,18 @@ export async function writeRunRecord(
   });
 }
 
+/**
+ * Summary of a run that has done its `steps`, null where there is something left to do.
+ * @throws {SyntaxError} when summary.json is damaged
+ */
+export async function finishedSummary(out: string, steps: number): Promise<RunSummary | null> {
+  const { latest, final, summary } = runPaths(out);
+  const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+  if (await exists(latest) || !await exists(final) || !await exists(summary)) return null;
+  const found: RunSummary = JSON.parse(await Deno.readTextFile(summary));
+  return found.state === "finished" && found.steps === steps ? found : null;
+}
+
 /** Removes half-written files that a killed process left behind. */
 export async function removeLeftovers(out: string): Promise<void> {
   for (const folder of [out, `${out}/checkpoints`, `${out}/pictures`]) {

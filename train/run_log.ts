@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS metric(name TEXT NOT NULL, step INTEGER NOT NULL, val
 CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, type TEXT NOT NULL, json TEXT NOT NULL);
 PRAGMA user_version = ${SCHEMA_VERSION};`;
 
-/** A run log that cannot be opened. */
+/** A run log that cannot be opened or written. */
 export class RunLogError extends Error {
   override readonly name = "RunLogError";
   constructor(message: string, readonly path: string, options?: ErrorOptions) {
@@ -47,7 +47,7 @@ export class RunLog implements Disposable {
   readonly #database: DatabaseSync;
   readonly #readOnly: boolean;
 
-  private constructor(database: DatabaseSync, readOnly: boolean) {
+  private constructor(readonly path: string, database: DatabaseSync, readOnly: boolean) {
     this.#database = database;
     this.#readOnly = readOnly;
   }
@@ -69,14 +69,17 @@ export class RunLog implements Disposable {
       }
       if (readOnly && version === 0) throw new Error("found a database without metrics: not a run log");
       if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA);
-      return new RunLog(database, readOnly);
+      return new RunLog(path, database, readOnly);
     } catch (cause) {
       database?.close();
       throw new RunLogError(`Cannot open run log ${path}: ${(cause as Error).message}`, path, { cause });
     }
   }
 
-  /** Stores metric rows in one transaction: all of them or, after a crash, none. A repeated (step, name) replaces. */
+  /**
+   * Stores metric rows in one transaction: all of them or, after a crash, none. A repeated (step, name) replaces.
+   * @throws {RunLogError} when the disk is full or the file not writable, as every writing method does
+   */
   addMetrics(rows: readonly MetricRow[]): void {
     const insert = this.#database.prepare(
       "INSERT OR REPLACE INTO metric(name, step, value) VALUES (?, ?, ?)",
@@ -89,8 +92,10 @@ export class RunLog implements Disposable {
   /** Stores an event; a `metrics` event stores its rows as metrics instead. `time` in milliseconds since 1970. */
   addEvent(event: TrainEvent, time = Date.now()): void {
     if (event.type === "metrics") return this.addMetrics(event.rows);
-    this.#database.prepare("INSERT INTO event(time, type, json) VALUES (?, ?, ?)")
-      .run(time, event.type, eventJson(event));
+    this.#transaction(() => {
+      this.#database.prepare("INSERT INTO event(time, type, json) VALUES (?, ?, ?)")
+        .run(time, event.type, eventJson(event));
+    });
   }
 
   /**
@@ -159,7 +164,11 @@ export class RunLog implements Disposable {
   /** Closes the file; a writer first folds the write-ahead log into it, so that a single file remains. */
   close(): void {
     if (!this.#database.isOpen) return;
-    if (!this.#readOnly) this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    try {
+      if (!this.#readOnly) this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // a full disk: the write-ahead log stays beside the file and is read with it
+    }
     this.#database.close();
   }
 
@@ -169,13 +178,20 @@ export class RunLog implements Disposable {
   }
 
   #transaction(body: () => void): void {
-    this.#database.exec("BEGIN IMMEDIATE");
     try {
+      this.#database.exec("BEGIN IMMEDIATE");
       body();
       this.#database.exec("COMMIT");
-    } catch (error) {
-      this.#database.exec("ROLLBACK");
-      throw error;
+    } catch (cause) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw new RunLogError(
+        `Cannot write run log ${this.path}: ${
+          (cause as Error).message
+        }, wanted room and the right to write: ` +
+          `free some space or change permissions, then go on with --resume`,
+        this.path,
+        { cause },
+      );
     }
   }
 }

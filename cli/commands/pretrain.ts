@@ -124,7 +124,8 @@ async function train(context: CommandContext, run: Run): Promise<void> {
   const { pretrain } = await import("../../train/pretrain.ts");
   const { runPaths } = await import("../../train/run_folder.ts");
   const { showTrainEvents } = await import("../train_progress.ts");
-  const resume = run.resume && await exists(runPaths(run.out).latest);
+  const { latest, final } = runPaths(run.out);
+  const resume = run.resume && (await exists(latest) || await exists(final));
   if (run.resume && !resume) output.log(`${run.out} has no checkpoint yet: starting at the first step`);
   const summary = await pretrain({ ...run, store, resume, signal, onEvent: showTrainEvents(output) });
   if (summary.state === "stopped" && signal.aborted) {
