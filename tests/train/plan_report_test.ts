@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { LimitError } from "../../kernels/errors.ts";
+import type { DeviceFacts } from "../../kernels/spec.ts";
+import { describePlan, describePlanFor, explainLimit } from "../../train/plan_report.ts";
+import { resolveRunConfig } from "../../train/resolve_config.ts";
+import { plainDevice } from "../support/device_facts.ts";
+import { gpuTest } from "../support/gpu.ts";
+import { tinyConfig } from "./tiny_run.ts";
+
+/** A large GPU: bindings and buffers of 4 GiB less a word. */
+const large: DeviceFacts = { ...plainDevice, maxBinding: 2 ** 32 - 4, maxBuffer: 2 ** 32 - 4 };
+
+/** Published multiply-adds of ResEnc-L at 160^3, GMAC forward. */
+const FORWARD: Record<string, number> = {
+  "encoder stem": 3.54,
+  "encoder stage 0": 226.49,
+  "encoder stage 1": 312.48,
+  "encoder stage 2": 212.86,
+  "encoder stage 3": 163.05,
+  "encoder stage 4": 32.71,
+  "encoder stage 5": 4.15,
+  "decoder 0 transposed": 0.10,
+  "decoder 0": 5.53,
+  "decoder 1 transposed": 0.66,
+  "decoder 1": 28.31,
+  "decoder 2 transposed": 2.10,
+  "decoder 2": 56.62,
+  "decoder 3 transposed": 4.19,
+  "decoder 3": 113.25,
+  "decoder 4 transposed": 8.39,
+  "decoder 4": 226.49,
+  "head 4": 0.13,
+};
+const DENSIFICATION: Record<string, number> = {
+  "densification 1": 56.62,
+  "densification 2": 28.31,
+  "densification 3": 14.16,
+  "densification 4": 2.76,
+  "densification 5": 0.35,
+};
+
+/** Asserts that two numbers agree to a hundredth, the last digit of the published table. */
+function agrees(found: number, wanted: number, what: string, digit = 0.01): void {
+  assert.ok(
+    Math.abs(found / 1e9 - wanted) <= digit / 2 + 1e-9,
+    `${what}: ${found / 1e9} GMAC, wanted ${wanted}`,
+  );
+}
+
+for (const kind of ["mae", "s3d"] as const) {
+  Deno.test(`describePlanFor() counts the published multiply-adds of ResEnc-L at 160^3, ${kind}`, () => {
+    const config = resolveRunConfig({ preset: "paper", flags: { network: { kind } } });
+    const plan = describePlanFor(config, large);
+    const wanted = kind === "mae" ? FORWARD : { ...FORWARD, ...DENSIFICATION };
+    const found = Object.fromEntries(plan.convMacs.map(({ part, forward }) => [part, forward]));
+    assert.deepEqual(Object.keys(found).sort(), Object.keys(wanted).sort());
+    for (const [part, gmac] of Object.entries(wanted)) agrees(found[part], gmac, part);
+    agrees(plan.convMacsForward, kind === "mae" ? 1401.05 : 1503.25, "forward", 0.02);
+    agrees(plan.convMacsTraining, kind === "mae" ? 4199.6 : 4506.2, "forward and backward", 0.1);
+    assert.equal(plan.parameters, kind === "mae" ? 102_348_965 : 110_203_205);
+    assert.ok(plan.fits && plan.refusal === null && plan.largestPatch === null);
+    // the largest tensor is the upsampled finest level: 32 channels of 160^3 voxels
+    assert.ok(plan.largestBindingBytes >= 4 * 32 * 160 ** 3);
+    assert.equal(plan.peakBytes, plan.persistentBytes + plan.transientBytes);
+    assert.ok(plan.persistentBytes > 3 * 4 * plan.parameters, "weights, gradients and velocities");
+    assert.match(plan.text, /^patch 160x160x160, micro-batch 1, f32, on imaginary\n/);
+    assert.match(plan.text, /\nfits this adapter$/);
+    assert.match(plan.text, /\n {2}total +\d+\.\d\d +\d+\.\d\d\n/);
+  });
+}
+
+Deno.test("describePlanFor() refuses with the largest patch that fits: it does, the next does not", () => {
+  const config = resolveRunConfig({ preset: "paper" });
+  const device = { ...plainDevice, maxBinding: 2 ** 28, maxBuffer: 2 ** 28 };
+  const plan = describePlanFor(config, device);
+  assert.ok(!plan.fits && plan.largestPatch !== null);
+  const edge = plan.largestPatch;
+  assert.equal(edge, 128, "32 channels of 128^3 voxels are 256 MiB");
+  assert.equal(plan.refusal!.split("\n").length, 1);
+  assert.match(plan.refusal!, new RegExp(`: use patch ${edge} or less, or another adapter$`));
+  assert.ok(plan.text.endsWith(plan.refusal!));
+  const fits = (n: number) => describePlanFor({ ...config, patch: [n, n, n] }, device).fits;
+  assert.ok(fits(edge), `patch ${edge} fits`);
+  assert.ok(!fits(edge + 32), `patch ${edge + 32} does not`);
+});
+
+Deno.test("describePlanFor() says so when no patch of a network fits", () => {
+  const config = tinyConfig({ patch: [32, 32, 32] });
+  const plan = describePlanFor(config, { ...plainDevice, maxBinding: 512, maxBuffer: 512 });
+  assert.deepEqual([plan.fits, plan.largestPatch], [false, null]);
+  assert.match(plan.refusal!, /: no patch of this network fits, use a smaller network or another adapter$/);
+});
+
+Deno.test("explainLimit() leaves other errors alone", () => {
+  const error = new Error("something else");
+  assert.equal(explainLimit(error, tinyConfig(), plainDevice), error);
+  const limit = new LimitError("Cannot bind x: needs 2 MiB: use a smaller patch or another adapter", {
+    value: "x",
+    need: 2 ** 21,
+    max: 2 ** 20,
+  });
+  const explained = explainLimit(limit, tinyConfig({ patch: [32, 32, 32] }), plainDevice) as LimitError;
+  assert.equal(explained.message, "Cannot bind x: needs 2 MiB: use patch 28 or less, or another adapter");
+  assert.deepEqual(explained.details, limit.details);
+});
+
+gpuTest("describePlan() asks the adapter and allocates nothing", async (gpu) => {
+  const createBuffer = GPUDevice.prototype.createBuffer;
+  let buffers = 0;
+  GPUDevice.prototype.createBuffer = function (descriptor) {
+    buffers++;
+    return createBuffer.call(this, descriptor);
+  };
+  try {
+    const started = performance.now();
+    const plan = await describePlan({ config: resolveRunConfig({ preset: "paper" }) });
+    const seconds = (performance.now() - started) / 1000;
+    assert.equal(plan.adapter, gpu.facts.adapter);
+    assert.ok(seconds < 10, `planning took ${seconds} s`);
+    assert.equal(buffers, 0);
+  } finally {
+    GPUDevice.prototype.createBuffer = createBuffer;
+  }
+});
