@@ -9,7 +9,7 @@ import { fmaCase } from "./roofline.ts";
 /** What measures a dispatch. */
 export type Clock = ProfileClock;
 
-/** The choice and the times of one long dispatch that it rests on. */
+/** The choice and the dispatch that it rests on: its timestamps, and the host's time of the same run. */
 export interface ClockChoice {
   readonly clock: Clock;
   readonly gpuMs: number | null;
@@ -18,34 +18,39 @@ export interface ClockChoice {
 
 /** Milliseconds of the dispatch on which the clocks are compared: far above the 10 ms between two polls of Deno. */
 const LONG_MS = 150;
-
-/** Runs by either clock; the shortest counts, because a busy machine slows some of them. */
+/** Runs that are compared; one pair must agree, because a busy machine delays the host at times. */
 const RUNS = 3;
-/** Clocks that differ by more than this factor do not measure the same thing. */
-const AGREE = 1.5;
 
-/** Times one dispatch of about 150 ms by both clocks. */
+/**
+ * Runs a dispatch of about 150 ms and compares its timestamps with the host's time of the same run, which also holds the
+ * submission and the poll.
+ */
 export async function chooseClock(gpu: Gpu): Promise<ClockChoice> {
   let threads = 1 << 14;
   for (;;) {
     const { graph, targets } = buildCase(fmaCase({ threads, iterations: 1024, chains: 4, fused: false }));
     const plan = compile(graph, { device: gpu.facts, phases: { run: targets } });
     using executor = await Executor.create(gpu, plan);
-    const shortest = async (clock: Clock) => {
-      let ms = Infinity;
-      for (let i = 0; i < RUNS; i++) ms = Math.min(ms, (await executor.profile("run", clock))[0].ms);
-      return ms;
+    const timed = async (clock: Clock) => {
+      const started = performance.now();
+      const [{ ms }] = await executor.profile("run", clock);
+      return { ms, wall: performance.now() - started };
     };
     executor.run("run");
     await executor.finish(); // some drivers compile at the first use
-    const hostMs = await shortest("host");
+    const { ms: hostMs } = await timed("host");
     if (hostMs < LONG_MS / 2 && threads < 1 << 26) {
       threads *= 2 ** Math.max(1, Math.min(6, Math.round(Math.log2(LONG_MS / Math.max(hostMs, 1)))));
       continue;
     }
     if (!gpu.facts.timestamps) return { clock: "host", gpuMs: null, hostMs };
-    const gpuMs = await shortest("gpu");
-    const agree = gpuMs > hostMs / AGREE && gpuMs < hostMs * AGREE;
-    return { clock: agree ? "gpu" : "host", gpuMs, hostMs };
+    let last = { ms: 0, wall: 0 };
+    for (let i = 0; i < RUNS; i++) {
+      last = await timed("gpu");
+      if (last.ms <= last.wall && last.ms >= 0.6 * last.wall - 20) {
+        return { clock: "gpu", gpuMs: last.ms, hostMs: last.wall };
+      }
+    }
+    return { clock: "host", gpuMs: last.ms, hostMs: last.wall };
   }
 }

@@ -60,7 +60,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Two columns of text and six of numbers. */
-export const TABLE_HEADER = `${"operation".padEnd(28)} ${"shape".padEnd(34)} ${"median ms".padStart(10)} ${
+export const TABLE_HEADER = `${"operation".padEnd(34)} ${"shape".padEnd(34)} ${"median ms".padStart(10)} ${
   "min ms".padStart(10)
 } ${"GFLOP/s".padStart(9)} ${"GB/s".padStart(7)} ${"of peak".padStart(8)}  bound`;
 
@@ -69,7 +69,7 @@ export function tableRow(record: BenchRecord): string {
   const number = (value: number | null, digits: number, width: number) =>
     (value === null ? "-" : value.toFixed(digits)).padStart(width);
   return [
-    record.op.padEnd(28),
+    record.op.padEnd(34),
     record.shape.padEnd(34),
     number(record.medianMs, 3, 10),
     number(record.minMs, 3, 10),

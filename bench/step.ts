@@ -69,8 +69,8 @@ export async function benchStep(options: StepBenchOptions): Promise<void> {
   const { clock: _, ...whole } = toRecord({ op: "step", shape, times, cost: { flop, bytes } }, options);
   emit({ ...whole, clock: "wall" });
   note(
-    `a step has ${dispatches} dispatches; until the last is submitted, masks, augmentation and copies included, ` +
-      `the host needs ${median(submits).toFixed(2)} ms`,
+    `a step has ${dispatches} dispatches; the host is back after ${median(submits).toFixed(1)} ms ` +
+      "(masks, augmentation, copies, submission; software drivers compute inside the submission)",
   );
   const byOp = new Map<string, { ms: number; flop: number; bytes: number }>();
   for (const [phase, count] of [["augment", replays], ["micro", replays], ["update", 1]] as const) {
