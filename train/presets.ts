@@ -24,7 +24,7 @@ export const runPresets = {
     batch: { size: 1 },
     optimizer: { kind: "adamw", lr: 1e-2, beta1: 0.9, beta2: 0.95, weightDecay: 1e-2 },
     schedule: { kind: "warmup-poly", warmupEpochs: 2 },
-    epochs: 50,
+    epochs: 40,
     stepsPerEpoch: 10,
     validation: { patches: 12, everyEpochs: 10 },
     checkpointEveryEpochs: 5,
