@@ -116,18 +116,28 @@ function remedy(largest: number | null): string {
     : `: use patch ${largest} or less, or another adapter`;
 }
 
-/** Largest cubic patch, below the configured one, that network, block and device allow. */
+/** Largest cubic patch, below the configured one, that network, block and device allow: needs grow with the edge. */
 function largestFittingPatch(config: RunConfig, facts: DeviceFacts): number | null {
   const factor = Math.max(...downsampling(maeConfig(config).network).at(-1)!);
   const step = leastCommonMultiple(factor, config.mask.block);
-  for (let edge = (Math.ceil(Math.max(...config.patch) / step) - 1) * step; edge >= step; edge -= step) {
+  let tooSmall = 0;
+  let tooLarge = Math.ceil(Math.max(...config.patch) / step);
+  let best: number | null = null;
+  while (tooLarge - tooSmall > 1) {
+    const middle = Math.floor((tooSmall + tooLarge) / 2);
+    const edge = middle * step;
     try {
-      if (refusalOf({ ...config, patch: [edge, edge, edge] }, facts) === null) return edge;
+      if (refusalOf({ ...config, patch: [edge, edge, edge] }, facts) !== null) {
+        tooLarge = middle;
+        continue;
+      }
+      best = edge;
     } catch {
-      // smaller maps may not be a multiple of the mask's grid: such an edge is no candidate
+      // below what the loss can take: look among the larger ones
     }
+    tooSmall = middle;
   }
-  return null;
+  return best;
 }
 
 function leastCommonMultiple(a: number, b: number): number {

@@ -84,6 +84,13 @@ Deno.test("describePlanFor() refuses with the largest patch that fits: it does, 
   assert.ok(!fits(edge + 32), `patch ${edge + 32} does not`);
 });
 
+Deno.test("describePlanFor() looks for a patch above the least that the loss takes", () => {
+  const config = tinyConfig({ patch: [160, 160, 160], loss: "ms-ssim" });
+  // 4 channels of 128^3 voxels are 32 MiB; below 97 voxels MS-SSIM cannot be computed
+  assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 25 }).largestPatch, 128);
+  assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 23 }).largestPatch, null);
+});
+
 Deno.test("describePlanFor() says so when no patch of a network fits", () => {
   const config = tinyConfig({ patch: [32, 32, 32] });
   const plan = describePlanFor(config, { ...plainDevice, maxBinding: 512, maxBuffer: 512 });
