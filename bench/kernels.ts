@@ -109,9 +109,9 @@ async function benchFamily(
   }
 }
 
-/** Sums of gradients and seeds are measured in families of their own. */
+/** Whether an operation of a case's backward has a family of its own, which times it alone. */
 function isHelper(op: string, benchCase: BenchCase): boolean {
-  return op !== benchCase.op.name && (op === "add" || op === "fill");
+  return op !== benchCase.op.name && families.some((f) => f.small[0].op.name === op);
 }
 
 /** Least time that the peaks allow, milliseconds. */
