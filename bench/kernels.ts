@@ -34,7 +34,7 @@ const MEASURE_MS = 400;
  */
 export async function benchKernels(options: KernelBenchOptions): Promise<boolean> {
   const { only, budgetSeconds, note } = options;
-  const chosen = families.filter((f) => only === null || operationsOf(f).some((op) => matches(op, only)));
+  const chosen = familiesWith(only);
   const deadline = budgetSeconds === null ? Infinity : performance.now() + budgetSeconds * 1000;
   const slowness = new Map<string, number>();
   let valid = true;
@@ -55,6 +55,14 @@ export async function benchKernels(options: KernelBenchOptions): Promise<boolean
     await benchFamily(options, family, share, slowness);
   }
   return valid;
+}
+
+/** Families with an operation whose name contains a text. @throws {Error} listing all operations when there is none */
+export function familiesWith(text: string | null): readonly CaseFamily[] {
+  const chosen = families.filter((f) => text === null || operationsOf(f).some((op) => matches(op, text)));
+  if (chosen.length > 0) return chosen;
+  const names = [...new Set(families.flatMap(operationsOf))].sort().join(", ");
+  throw new Error(`Cannot find an operation with ${text} in its name: there are ${names}`);
 }
 
 /** Names of the operations of a family: the forward one and those of its backward. */

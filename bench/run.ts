@@ -15,7 +15,7 @@ import { type AdapterChoice, openGpu } from "../kernels/runtime/device.ts";
 import { chooseClock } from "./clock.ts";
 import { copyCase, fmaCase, measureRoofline } from "./roofline.ts";
 import { hostCost } from "./host_cost.ts";
-import { benchKernels, toRecord } from "./kernels.ts";
+import { benchKernels, familiesWith, toRecord } from "./kernels.ts";
 import { type BenchRecord, machineFacts, TABLE_HEADER, tableRow } from "./record.ts";
 import { benchStep } from "./step.ts";
 import { validateCase } from "./validate.ts";
@@ -58,6 +58,7 @@ export async function runBench(args: readonly string[]): Promise<number> {
     console.error(`Cannot use --adapter=${values.adapter}: wanted auto, high, low or software`);
     return 2;
   }
+  familiesWith(values.op ?? null); // a name that fits nothing is told before anything is measured
   const note = (text: string) => console.error(text);
   const emit = (record: BenchRecord) => {
     if (!values.json) console.log(tableRow(record));
