@@ -72,7 +72,11 @@ export class RunLog implements Disposable {
       return new RunLog(path, database, readOnly);
     } catch (cause) {
       database?.close();
-      throw new RunLogError(`Cannot open run log ${path}: ${(cause as Error).message}`, path, { cause });
+      const { message } = cause as Error;
+      const remedy = message.startsWith("found ")
+        ? ""
+        : ": check the free space and permissions of its folder, or start a new run";
+      throw new RunLogError(`Cannot open run log ${path}: ${message}${remedy}`, path, { cause });
     }
   }
 

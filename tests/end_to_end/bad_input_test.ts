@@ -228,7 +228,7 @@ Deno.test({
     assert.equal(prepared.code, 0, prepared.stderr);
     const disk = `${folder.path}/disk`;
     await Deno.mkdir(disk);
-    for (const room of ["8k", "64k", "144k", "256k"]) {
+    for (const room of ["8k", "80k", "136k", "256k"]) {
       await t.step(`${room}`, async () => {
         const command = [
           Deno.execPath(),
