@@ -24,7 +24,13 @@ function faults(layers: ConfigLayers): string[] {
 
 Deno.test("resolveRunConfig() of paper is the published recipe", () => {
   const config = resolveRunConfig({ preset: "paper" });
-  assert.deepEqual(config.network, { kind: "s3d", preset: "resenc-l", init: "pytorch", leakyStem: false });
+  assert.deepEqual(config.network, {
+    kind: "s3d",
+    preset: "resenc-l",
+    init: "pytorch",
+    zeroHead: false,
+    leakyStem: false,
+  });
   assert.deepEqual(config.patch, [160, 160, 160]);
   assert.deepEqual(config.mask, { block: 16, ratio: { kind: "uniform", low: 0.6, high: 0.9 } });
   assert.deepEqual(config.optimizer, {
