@@ -107,9 +107,12 @@ export class PretrainSession implements Disposable {
     executor.run("update");
   }
 
-  /** Metrics of steps `from` to `to - 1`, at most {@linkcode METRIC_ROWS}. Stalls. */
+  /**
+   * Metrics of steps `from` to `to - 1`, at most {@linkcode METRIC_ROWS}. Stalls.
+   * @throws {DeviceError} when the device was lost or reported an error since it was opened
+   */
   async readMetrics(from: number, to: number): Promise<StepMetrics[]> {
-    const ring = await this.executor.read("metrics");
+    const ring = await this.#read("metrics");
     const rows: StepMetrics[] = [];
     for (let step = from; step < to; step++) {
       const [loss, gradNorm, clipScale, finite] = ring.subarray((step % METRIC_ROWS) * METRIC_COLUMNS.length);
@@ -123,6 +126,7 @@ export class PretrainSession implements Disposable {
    *
    * @param image `[M, 1, ...patch]`; `mask` `[M, 1, ...grid]`
    * @returns masked mean squared error over the micro-batch and the reconstruction `[M, 1, ...patch]` when asked for
+   * @throws {DeviceError} as `readMetrics`
    */
   async evaluate(
     image: Float32Array<ArrayBuffer>,
@@ -132,8 +136,22 @@ export class PretrainSession implements Disposable {
     this.executor.write("image", image);
     this.executor.write("mask", mask);
     this.executor.run("evaluate");
-    const [error] = await this.executor.read("maskedError");
-    return { error, reconstruction: withReconstruction ? await this.executor.read("reconstruction") : null };
+    const [error] = await this.#read("maskedError");
+    return { error, reconstruction: withReconstruction ? await this.#read("reconstruction") : null };
+  }
+
+  /** Reads a tensor back; what went wrong on the device before comes first, for the contents may be worthless. */
+  async #read(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const failed = this.gpu.failed.then((error) => {
+      throw error;
+    });
+    try {
+      return await Promise.race([failed, this.executor.read(name)]);
+    } catch (error) {
+      const moment = new Promise((resolve) => setTimeout(resolve, 100));
+      await Promise.race([failed, moment]); // a read fails before the device says why
+      throw error;
+    }
   }
 
   /** Names and shapes of everything that `exportState` returns: weights by PyTorch key, `<state>:<key>` for the optimiser. */

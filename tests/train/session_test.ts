@@ -163,6 +163,20 @@ gpuTest(
   },
 );
 
+gpuTest("readMetrics() tells of GPU errors and of a lost device instead of handing out numbers", async () => {
+  using session = await open(smallest);
+  session.trainStep(0, 0.01, [wavePatch(smallest, 0)]);
+  assert.equal((await session.readMetrics(0, 1)).length, 1);
+  session.gpu.device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
+  await assert.rejects(session.readMetrics(0, 1), { name: "DeviceError", message: /^GPU error: / });
+  using lost = await open(smallest);
+  lost.gpu.device.destroy();
+  await assert.rejects(lost.readMetrics(0, 1), {
+    name: "DeviceError",
+    message: /^GPU device was lost .*: resume from the last checkpoint/,
+  });
+});
+
 gpuTest("PretrainSession.create() says which patch fits when the adapter is too small", async () => {
   // 320^3 x 32 channels x 4 bytes are 4.2 GB in one binding: more than any adapter of 2026 promises
   const config = tinyConfig({
