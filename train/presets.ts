@@ -4,6 +4,21 @@ import type { runConfigSchema } from "./config.ts";
 /** A configuration as a file or a preset gives it: what is left out takes the published recipe's value. */
 export type RunConfigInput = z.input<typeof runConfigSchema>;
 
+const demo = {
+  network: { preset: "demo", zeroHead: true },
+  patch: [48, 48, 48],
+  mask: { block: 8, ratio: { kind: "uniform", low: 0.6, high: 0.9 } },
+  batch: { size: 1 },
+  optimizer: { kind: "adamw", lr: 1e-2, beta1: 0.9, beta2: 0.95, weightDecay: 1e-2 },
+  schedule: { kind: "warmup-poly", warmupEpochs: 2 },
+  epochs: 40,
+  stepsPerEpoch: 10,
+  validation: { patches: 12, everyEpochs: 10 },
+  checkpointEveryEpochs: 5,
+  metricsEvery: 5,
+  loader: { workers: 1, prefetch: 4 },
+} as const satisfies RunConfigInput;
+
 /**
  * Whole runs by name.
  * - `demo`: learns something visible in minutes on two CPU cores with a software driver. It departs from the published recipe
@@ -17,34 +32,8 @@ export type RunConfigInput = z.input<typeof runConfigSchema>;
  * `BigVariableSparkMAETrainer` of nnssl.
  */
 export const runPresets = {
-  "demo": {
-    network: { preset: "demo", zeroHead: true },
-    patch: [48, 48, 48],
-    mask: { block: 8, ratio: { kind: "uniform", low: 0.6, high: 0.9 } },
-    batch: { size: 1 },
-    optimizer: { kind: "adamw", lr: 1e-2, beta1: 0.9, beta2: 0.95, weightDecay: 1e-2 },
-    schedule: { kind: "warmup-poly", warmupEpochs: 2 },
-    epochs: 40,
-    stepsPerEpoch: 10,
-    validation: { patches: 12, everyEpochs: 10 },
-    checkpointEveryEpochs: 5,
-    metricsEvery: 5,
-    loader: { workers: 1, prefetch: 4 },
-  },
-  "slow-demo": {
-    network: { preset: "demo", zeroHead: true },
-    patch: [48, 48, 48],
-    mask: { block: 8, ratio: { kind: "uniform", low: 0.6, high: 0.9 } },
-    batch: { size: 1 },
-    optimizer: { kind: "adamw", lr: 1e-2, beta1: 0.9, beta2: 0.95, weightDecay: 1e-2 },
-    schedule: { kind: "warmup-poly", warmupEpochs: 2 },
-    epochs: 160,
-    stepsPerEpoch: 10,
-    validation: { patches: 12, everyEpochs: 20 },
-    checkpointEveryEpochs: 5,
-    metricsEvery: 5,
-    loader: { workers: 1, prefetch: 4 },
-  },
+  "demo": demo,
+  "slow-demo": { ...demo, epochs: 160, validation: { ...demo.validation, everyEpochs: 20 } },
   "paper": {},
   "large": {
     batch: { size: 48 },

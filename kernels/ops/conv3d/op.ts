@@ -1,11 +1,9 @@
 /** 3D convolution with "same" padding: forward, input gradient, weight and bias gradient. */
 import { type Cost, type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, output, scratch } from "../../wgsl/module.ts";
+import { input } from "../../wgsl/module.ts";
 import { require, sameShape, streamCost, volume } from "../check.ts";
-import { shapeText } from "../elementwise.ts";
 import { type ConvAttrs, type ConvGeometry, outputSize, samePadding, volumeOf } from "./geometry.ts";
-import { type GatherDraft, gatherKernel } from "./gather.wgsl.ts";
-import { packedCount, packKernel } from "./pack.wgsl.ts";
+import { lowerGather, lowerWeightGradient } from "./lower.ts";
 import {
   convBiasGradient,
   convForward,
@@ -13,13 +11,6 @@ import {
   type ConvSizes,
   convWeightGradient,
 } from "./reference.ts";
-import {
-  chunkCount,
-  partialCount,
-  partialKernels,
-  reduceKernel,
-  type WeightGradientDraft,
-} from "./weight_gradient.wgsl.ts";
 
 /** Attributes of {@link conv3d}: how many inputs stand for one concatenated input, and whether there is a bias. */
 export interface Conv3dAttrs extends ConvAttrs {
@@ -110,17 +101,9 @@ export const conv3d: OpDef<Conv3dAttrs> = {
     }));
     const [n, o, ...size] = outputs[0].shape;
     const outSize = size as unknown as Dims3;
-    const channels = inputs[attrs.inputs].shape[1];
-    const pack = {
-      by: "input" as const,
-      outChannels: o,
-      inChannels: channels,
-      first: 0,
-      channels,
-      taps: volumeOf(g.kernel),
-    };
-    const draft: GatherDraft = {
-      label: label("conv3d", channels, o, attrs, outSize),
+    const w = inputs[attrs.inputs];
+    return lowerGather({
+      label: label("conv3d", w.shape[1], o, attrs, outSize),
       device,
       direction: "forward",
       geometry: g,
@@ -129,24 +112,8 @@ export const conv3d: OpDef<Conv3dAttrs> = {
       outSize,
       outChannels: o,
       sources,
-      weights: scratch(0, "weights", "read"),
       bias: attrs.bias ? input(attrs.inputs + 1, "bias") : null,
-      output: output(0, "y"),
-    };
-    return {
-      variant: "gather",
-      scratch: [tensor([packedCount(pack)])],
-      kernels: [
-        packKernel({
-          ...pack,
-          label: `pack ${shapeText(inputs[attrs.inputs])}`,
-          device,
-          source: input(attrs.inputs, "w"),
-          target: scratch(0, "packed", "read_write"),
-        }),
-        gatherKernel(draft),
-      ],
-    };
+    }, { spec: w, binding: input(attrs.inputs, "w") });
   },
   gradient({ inputs, gradients: [dy], needed, attrs, apply }) {
     const w = inputs[attrs.inputs];
@@ -203,41 +170,18 @@ export const conv3dInputGradient: OpDef<InputGradientAttrs> = {
   lower({ inputs: [dy, w], outputs, attrs, device }) {
     const g = samePadding("conv3dInputGradient", attrs);
     const [n, o, ...size] = dy.shape;
-    const pack = {
-      by: "output" as const,
-      outChannels: o,
-      inChannels: w.shape[1],
-      first: attrs.first,
-      channels: attrs.channels,
-      taps: volumeOf(g.kernel),
-    };
-    return {
-      variant: "gather",
-      scratch: [tensor([packedCount(pack)])],
-      kernels: [
-        packKernel({
-          ...pack,
-          label: `pack by output ${shapeText(w)}`,
-          device,
-          source: input(1, "w"),
-          target: scratch(0, "packed", "read_write"),
-        }),
-        gatherKernel({
-          label: label("conv3d.dx", o, attrs.channels, attrs, attrs.size),
-          device,
-          direction: "transposed",
-          geometry: g,
-          n,
-          inSize: size as unknown as Dims3,
-          outSize: outputs[0].shape.slice(2) as unknown as Dims3,
-          outChannels: attrs.channels,
-          sources: [{ binding: input(0, "x0"), channels: o }],
-          weights: scratch(0, "weights", "read"),
-          bias: null,
-          output: output(0, "y"),
-        }),
-      ],
-    };
+    return lowerGather({
+      label: label("conv3d.dx", o, attrs.channels, attrs, attrs.size),
+      device,
+      direction: "transposed",
+      geometry: g,
+      n,
+      inSize: size as unknown as Dims3,
+      outSize: outputs[0].shape.slice(2) as unknown as Dims3,
+      outChannels: attrs.channels,
+      sources: [{ binding: input(0, "x0"), channels: o }],
+      bias: null,
+    }, { spec: w, binding: input(1, "w"), first: attrs.first, channels: attrs.channels });
   },
   reference({ inputs: [dy, w], inputSpecs, outputSpecs: [dx], attrs }) {
     const g = samePadding("conv3dInputGradient", attrs);
@@ -285,7 +229,7 @@ export const conv3dWeightGradient: OpDef<Conv3dAttrs> = {
       binding: input(i, "source"),
       channels: x.shape[1],
     }));
-    const draft: WeightGradientDraft = {
+    return lowerWeightGradient({
       label: label("conv3d.dw", sources.reduce((sum, s) => sum + s.channels, 0), o, attrs, outSize),
       device,
       geometry: g,
@@ -296,20 +240,7 @@ export const conv3dWeightGradient: OpDef<Conv3dAttrs> = {
       sources,
       dy: input(attrs.inputs, "dy"),
       bias: attrs.bias,
-    };
-    return {
-      variant: "split rows",
-      scratch: [tensor([chunkCount(draft), partialCount(draft)])],
-      kernels: [
-        ...partialKernels(draft, scratch(0, "partials", "read_write")),
-        reduceKernel(
-          draft,
-          scratch(0, "partials", "read"),
-          output(0, "dw"),
-          attrs.bias ? output(1, "db") : null,
-        ),
-      ],
-    };
+    });
   },
   reference({ inputs, inputSpecs, outputSpecs, attrs }) {
     const g = samePadding("conv3dWeightGradient", attrs);

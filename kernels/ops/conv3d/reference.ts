@@ -11,6 +11,25 @@ export interface ConvSizes {
   readonly outSize: Dims3;
 }
 
+/** Calls `visit` for every sample, output and input channel and every pair of voxels that a tap joins, with flat indices. */
+function forEachProduct(
+  s: ConvSizes,
+  g: ConvGeometry,
+  visit: (y: number, x: number, w: number) => void,
+): void {
+  const [inVoxels, outVoxels, taps] = [volumeOf(s.inSize), volumeOf(s.outSize), volumeOf(g.kernel)];
+  for (let n = 0; n < s.n; n++) {
+    for (let o = 0; o < s.outChannels; o++) {
+      for (let i = 0; i < s.inChannels; i++) {
+        const y = (n * s.outChannels + o) * outVoxels;
+        const x = (n * s.inChannels + i) * inVoxels;
+        const w = (o * s.inChannels + i) * taps;
+        forEachTap(s.outSize, s.inSize, g, (out, input, tap) => visit(y + out, x + input, w + tap));
+      }
+    }
+  }
+}
+
 /** `y[n,o,p] = b[o] + sum_{i,k} w[o,i,k] x[n,i,s p + k - pad]`. */
 export function convForward(
   x: Float64Array,
@@ -19,21 +38,10 @@ export function convForward(
   s: ConvSizes,
   g: ConvGeometry,
 ): Float64Array {
-  const [inVoxels, outVoxels, taps] = [volumeOf(s.inSize), volumeOf(s.outSize), volumeOf(g.kernel)];
-  const y = new Float64Array(s.n * s.outChannels * outVoxels);
-  for (let n = 0; n < s.n; n++) {
-    for (let o = 0; o < s.outChannels; o++) {
-      const yo = (n * s.outChannels + o) * outVoxels;
-      if (b) y.fill(b[o], yo, yo + outVoxels);
-      for (let i = 0; i < s.inChannels; i++) {
-        const xi = (n * s.inChannels + i) * inVoxels;
-        const wi = (o * s.inChannels + i) * taps;
-        forEachTap(s.outSize, s.inSize, g, (out, input, tap) => {
-          y[yo + out] += w[wi + tap] * x[xi + input];
-        });
-      }
-    }
-  }
+  const voxels = volumeOf(s.outSize);
+  const y = new Float64Array(s.n * s.outChannels * voxels);
+  if (b) y.forEach((_, i) => y[i] = b[Math.floor(i / voxels) % s.outChannels]);
+  forEachProduct(s, g, (iy, ix, iw) => y[iy] += w[iw] * x[ix]);
   return y;
 }
 
@@ -44,20 +52,8 @@ export function convInputGradient(
   s: ConvSizes,
   g: ConvGeometry,
 ): Float64Array {
-  const [inVoxels, outVoxels, taps] = [volumeOf(s.inSize), volumeOf(s.outSize), volumeOf(g.kernel)];
-  const dx = new Float64Array(s.n * s.inChannels * inVoxels);
-  for (let n = 0; n < s.n; n++) {
-    for (let o = 0; o < s.outChannels; o++) {
-      for (let i = 0; i < s.inChannels; i++) {
-        const yo = (n * s.outChannels + o) * outVoxels;
-        const xi = (n * s.inChannels + i) * inVoxels;
-        const wi = (o * s.inChannels + i) * taps;
-        forEachTap(s.outSize, s.inSize, g, (out, input, tap) => {
-          dx[xi + input] += w[wi + tap] * dy[yo + out];
-        });
-      }
-    }
-  }
+  const dx = new Float64Array(s.n * s.inChannels * volumeOf(s.inSize));
+  forEachProduct(s, g, (iy, ix, iw) => dx[ix] += w[iw] * dy[iy]);
   return dx;
 }
 
@@ -68,20 +64,8 @@ export function convWeightGradient(
   s: ConvSizes,
   g: ConvGeometry,
 ): Float64Array {
-  const [inVoxels, outVoxels, taps] = [volumeOf(s.inSize), volumeOf(s.outSize), volumeOf(g.kernel)];
-  const dw = new Float64Array(s.outChannels * s.inChannels * taps);
-  for (let n = 0; n < s.n; n++) {
-    for (let o = 0; o < s.outChannels; o++) {
-      for (let i = 0; i < s.inChannels; i++) {
-        const yo = (n * s.outChannels + o) * outVoxels;
-        const xi = (n * s.inChannels + i) * inVoxels;
-        const wi = (o * s.inChannels + i) * taps;
-        forEachTap(s.outSize, s.inSize, g, (out, input, tap) => {
-          dw[wi + tap] += dy[yo + out] * x[xi + input];
-        });
-      }
-    }
-  }
+  const dw = new Float64Array(s.outChannels * s.inChannels * volumeOf(g.kernel));
+  forEachProduct(s, g, (iy, ix, iw) => dw[iw] += dy[iy] * x[ix]);
   return dw;
 }
 

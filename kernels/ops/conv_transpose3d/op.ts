@@ -1,11 +1,10 @@
 /** Transposed 3D convolution with kernel = stride in {1, 2} per axis, and its gradients. */
 import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, output, scratch } from "../../wgsl/module.ts";
+import { input, output } from "../../wgsl/module.ts";
 import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
 import { count, require, sameShape, streamCost, volume } from "../check.ts";
 import { type ConvGeometry, dims, volumeOf } from "../conv3d/geometry.ts";
-import { gatherKernel } from "../conv3d/gather.wgsl.ts";
-import { packedCount, packKernel } from "../conv3d/pack.wgsl.ts";
+import { lowerGather, lowerWeightGradient } from "../conv3d/lower.ts";
 import {
   convBiasGradient,
   convForward,
@@ -13,13 +12,6 @@ import {
   type ConvSizes,
   convWeightGradient,
 } from "../conv3d/reference.ts";
-import {
-  chunkCount,
-  partialCount,
-  partialKernels,
-  reduceKernel,
-  type WeightGradientDraft,
-} from "../conv3d/weight_gradient.wgsl.ts";
 import { shapeText } from "../elementwise.ts";
 
 /** Kernel and stride per axis, 1 or 2. */
@@ -81,44 +73,20 @@ export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], outputs[0])),
   lower({ inputs: [x, w], outputs: [y], attrs, device }) {
     const s = sizes(x, y);
-    const taps = volumeOf(attrs.stride);
-    const pack = {
-      by: "output" as const,
-      outChannels: s.outChannels,
-      inChannels: s.inChannels,
-      first: 0,
-      channels: s.inChannels,
-      taps,
-    };
-    return {
-      variant: "gather",
-      scratch: [tensor([packedCount(pack)])],
-      kernels: [
-        packKernel({
-          ...pack,
-          label: `pack by output ${shapeText(w)}`,
-          device,
-          source: input(1, "w"),
-          target: scratch(0, "packed", "read_write"),
-        }),
-        gatherKernel({
-          label: `convTranspose3d ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
-            s.inSize.join("x")
-          }`,
-          device,
-          direction: "transposed",
-          geometry: geometry(attrs.stride),
-          n: s.n,
-          inSize: s.outSize,
-          outSize: s.inSize,
-          outChannels: s.inChannels,
-          sources: [{ binding: input(0, "x0"), channels: s.outChannels }],
-          weights: scratch(0, "weights", "read"),
-          bias: attrs.bias ? input(2, "bias") : null,
-          output: output(0, "y"),
-        }),
-      ],
-    };
+    return lowerGather({
+      label: `convTranspose3d ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
+        s.inSize.join("x")
+      }`,
+      device,
+      direction: "transposed",
+      geometry: geometry(attrs.stride),
+      n: s.n,
+      inSize: s.outSize,
+      outSize: s.inSize,
+      outChannels: s.inChannels,
+      sources: [{ binding: input(0, "x0"), channels: s.outChannels }],
+      bias: attrs.bias ? input(2, "bias") : null,
+    }, { spec: w, binding: input(1, "w") });
   },
   gradient({ inputs: [x, w], gradients: [dy], needed, attrs, apply }) {
     const dx = needed[0] ? apply(convTranspose3dInputGradient, [dy!, w], attrs)[0] : null;
@@ -143,43 +111,20 @@ export const convTranspose3dInputGradient: OpDef<ConvTranspose3dAttrs> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(outputs[0], inputs[0])),
   lower({ inputs: [dy, w], outputs: [dx], attrs, device }) {
     const s = sizes(dx, dy);
-    const pack = {
-      by: "input" as const,
+    return lowerGather({
+      label: `convTranspose3d.dx ${s.inChannels}->${s.outChannels} s${attrs.stride.join("")} ${
+        s.outSize.join("x")
+      }`,
+      device,
+      direction: "forward",
+      geometry: geometry(attrs.stride),
+      n: s.n,
+      inSize: s.inSize,
+      outSize: s.outSize,
       outChannels: s.outChannels,
-      inChannels: s.inChannels,
-      first: 0,
-      channels: s.inChannels,
-      taps: volumeOf(attrs.stride),
-    };
-    return {
-      variant: "gather",
-      scratch: [tensor([packedCount(pack)])],
-      kernels: [
-        packKernel({
-          ...pack,
-          label: `pack ${shapeText(w)}`,
-          device,
-          source: input(1, "w"),
-          target: scratch(0, "packed", "read_write"),
-        }),
-        gatherKernel({
-          label: `convTranspose3d.dx ${s.inChannels}->${s.outChannels} s${attrs.stride.join("")} ${
-            s.outSize.join("x")
-          }`,
-          device,
-          direction: "forward",
-          geometry: geometry(attrs.stride),
-          n: s.n,
-          inSize: s.inSize,
-          outSize: s.outSize,
-          outChannels: s.outChannels,
-          sources: [{ binding: input(0, "x0"), channels: s.inChannels }],
-          weights: scratch(0, "weights", "read"),
-          bias: null,
-          output: output(0, "y"),
-        }),
-      ],
-    };
+      sources: [{ binding: input(0, "x0"), channels: s.inChannels }],
+      bias: null,
+    }, { spec: w, binding: input(1, "w") });
   },
   reference({ inputs: [dy, w], inputSpecs, outputSpecs: [dx], attrs }) {
     return [convForward(dy, w, undefined, sizes(dx, inputSpecs[0]), geometry(attrs.stride))];
@@ -193,7 +138,7 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], inputs[1])),
   lower({ inputs: [x, dy], attrs, device }) {
     const s = sizes(x, dy);
-    const draft: WeightGradientDraft = {
+    return lowerWeightGradient({
       label: `convTranspose3d.dw ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
         s.inSize.join("x")
       }`,
@@ -206,15 +151,7 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
       sources: [{ binding: input(1, "source"), channels: s.inChannels }],
       dy: input(0, "dy"),
       bias: false,
-    };
-    return {
-      variant: "split rows",
-      scratch: [tensor([chunkCount(draft), partialCount(draft)])],
-      kernels: [
-        ...partialKernels(draft, scratch(0, "partials", "read_write")),
-        reduceKernel(draft, scratch(0, "partials", "read"), output(0, "dw"), null),
-      ],
-    };
+    });
   },
   reference({ inputs: [x, dy], inputSpecs, attrs }) {
     return [convWeightGradient(dy, x, sizes(inputSpecs[0], inputSpecs[1]), geometry(attrs.stride))];

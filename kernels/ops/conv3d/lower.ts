@@ -1,0 +1,71 @@
+/** Lowerings that conv3d and the transposed convolution share: a gather with packed weights, and a weight gradient. */
+import { type Lowering, tensor, type TensorSpec } from "../../spec.ts";
+import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
+import { shapeText } from "../elementwise.ts";
+import { type GatherDraft, gatherKernel } from "./gather.wgsl.ts";
+import { volumeOf } from "./geometry.ts";
+import { packedCount, packKernel } from "./pack.wgsl.ts";
+import {
+  chunkCount,
+  partialCount,
+  partialKernels,
+  reduceKernel,
+  type WeightGradientDraft,
+} from "./weight_gradient.wgsl.ts";
+
+/** Weights `[O, I, K]` of a gather, and which of their input channels take part; all unless said otherwise. */
+export interface GatherWeights {
+  readonly spec: TensorSpec;
+  readonly binding: KernelDraft["bindings"][number];
+  readonly first?: number;
+  readonly channels?: number;
+}
+
+/** Packs the weights into scratch, then gathers into output 0. Forward gathers sum over I, transposed ones over O. */
+export function lowerGather(
+  draft: Omit<GatherDraft, "weights" | "output">,
+  weights: GatherWeights,
+): Lowering {
+  const [outChannels, inChannels] = weights.spec.shape;
+  const by = draft.direction === "forward" ? "input" : "output";
+  const { first = 0, channels = inChannels } = weights;
+  const pack = {
+    by,
+    outChannels,
+    inChannels,
+    first,
+    channels,
+    taps: volumeOf(draft.geometry.kernel),
+  } as const;
+  return {
+    variant: "gather",
+    scratch: [tensor([packedCount(pack)])],
+    kernels: [
+      packKernel({
+        ...pack,
+        label: `pack by ${by} ${shapeText(weights.spec)}`,
+        device: draft.device,
+        source: weights.binding,
+        target: scratch(0, "packed", "read_write"),
+      }),
+      gatherKernel({ ...draft, weights: scratch(0, "weights", "read"), output: output(0, "y") }),
+    ],
+  };
+}
+
+/** Partial sums by chunk in scratch, then the weight gradient into output 0 and, with bias, its gradient into output 1. */
+export function lowerWeightGradient(draft: WeightGradientDraft): Lowering {
+  return {
+    variant: "split rows",
+    scratch: [tensor([chunkCount(draft), partialCount(draft)])],
+    kernels: [
+      ...partialKernels(draft, scratch(0, "partials", "read_write")),
+      reduceKernel(
+        draft,
+        scratch(0, "partials", "read"),
+        output(0, "dw"),
+        draft.bias ? output(1, "db") : null,
+      ),
+    ],
+  };
+}
