@@ -100,11 +100,17 @@ Deno.test("maskedAutoencoder() on ResEnc-L adds tokens and densification: 110,20
     const graph = new Graph();
     const image = graph.input("image", tensor([1, 1, 64, 64, 64]));
     const mask = graph.input("mask", tensor([1, 1, 4, 4, 4]));
-    maskedAutoencoder(new Scope(graph), image, mask, {
+    const { reconstruction, visible, decayOnly } = maskedAutoencoder(new Scope(graph), image, mask, {
       kind,
       network: networkPreset("resenc-l"),
       leakyStem: false,
     });
+    assert.deepEqual([reconstruction.spec.shape, visible.spec.shape], [image.spec.shape, image.spec.shape]);
+    // the coarsest level, 2^3, is coarser than the mask of 4^3 cells: its token gets no gradient
+    assert.deepEqual(
+      decayOnly.map((p) => p.name),
+      kind.endsWith("token") || kind === "mae" ? [] : ["mask_tokens.5"],
+    );
     return graph;
   };
   const s3d = build("s3d");
