@@ -90,3 +90,44 @@ Deno.test({
     );
   },
 });
+
+Deno.test({
+  name:
+    "spark3d pretrain: stopped while preparing, it exits with the signal's code, and --resume prepares the rest",
+  ignore: !hasAdapter || Deno.build.os === "windows",
+  async fn() {
+    using folder = temporaryFolder();
+    await writeSmallDataset(`${folder.path}/bids`, 120);
+    const out = `${folder.path}/run`;
+    const small = [
+      "--network",
+      "tiny",
+      "--patch",
+      "16",
+      "--mask-block",
+      "4",
+      "--epochs",
+      "1",
+      "--steps",
+      "2",
+      "--json",
+    ];
+    const stopped = await spawnSpark3d(
+      ["pretrain", "--data", `${folder.path}/bids`, "--out", out, ...small],
+      {
+        onStart: async (child) => {
+          const begun = () => Deno.stat(`${out}/store/nnsslPlans.json`).then(() => true, () => false);
+          while (!await begun()) await new Promise((done) => setTimeout(done, 5));
+          child.kill("SIGTERM");
+        },
+      },
+    );
+    assert.equal(stopped.code, 143, stopped.stderr);
+    assert.match(stopped.stderr, /SIGTERM: saving and stopping/);
+    assert.ok(!await Deno.stat(`${out}/store/store.json`).then(() => true, () => false), "stopped too late");
+    const resumed = await spawnSpark3d(["pretrain", "--resume", out, "--json"]);
+    assert.equal(resumed.code, 0, resumed.stderr);
+    const { state, steps, data } = JSON.parse(resumed.stdout);
+    assert.deepEqual([state, steps, data.volumes], ["finished", 2, 120]);
+  },
+});
