@@ -21,7 +21,6 @@ import { type StoppedError, stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
 import type { RunConfig } from "../../train/config.ts";
 import type { JsonObject } from "../../train/merge_config.ts";
-import type { RunSummary } from "../../train/run_folder.ts";
 import { runPresets } from "../../train/presets.ts";
 import { resolveRunConfig, runConfigJsonSchema } from "../../train/resolve_config.ts";
 
@@ -128,34 +127,9 @@ async function train(context: CommandContext, run: Run): Promise<void> {
   const { latest, final } = runPaths(run.out);
   const resume = run.resume && (await exists(latest) || await exists(final));
   if (run.resume && !resume) output.log(`${run.out} has no checkpoint yet: starting at the first step`);
-  let summary: RunSummary;
-  try {
-    summary = await pretrain({ ...run, store, resume, signal, onEvent: showTrainEvents(output) });
-  } finally {
-    await letDriverClose();
-  }
+  const summary = await pretrain({ ...run, store, resume, signal, onEvent: showTrainEvents(output) });
   if (summary.state === "stopped" && signal.aborted) {
     context.exitCode = (signal.reason as StoppedError).exitCode;
   }
   output.result({ out: run.out, ...summary }, summaryText(run.out, summary));
-}
-
-/**
- * Gives the GPU thread time to end before the process does. Deno ends it in the background; a process that exits meanwhile
- * unloads the driver under it: on lavapipe 5 of 100 exits crashed, none of 300 after a pause of 150 ms.
- */
-function letDriverClose(): Promise<void> {
-  return new Promise((done) => setTimeout(done, 400));
-}
-
-/** Prepares the run's volumes, generating them first when there are none. A run that gets no store leaves no trace. */
-async function prepareStore(run: Run, store: string, signal: AbortSignal, output: Output): Promise<void> {
-  try {
-    const { prepareData } = await import("../prepare_data.ts");
-    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output, signal);
-    await prepareData({ source, out: store, configuration: run.config.spacing, signal }, output);
-  } catch (error) {
-    if (!run.resume && !signal.aborted) await removeRunFolder(run.out);
-    throw error;
-  }
 }

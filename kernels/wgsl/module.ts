@@ -32,6 +32,9 @@ export const WORKGROUP = 64;
 /**
  * A complete kernel. Workgroups beyond `groups` (from folding) return at once.
  *
+ * Parameters are read at an offset that is itself data (`words[0].x`, always 1). Mesa's lavapipe compiles a shader anew, at
+ * every submission and without freeing the old one, when uniforms at known offsets steer its branches; here none are.
+ *
  * @returns spec with source, uniform block and folded grid
  */
 export function kernel(draft: KernelDraft): KernelSpec {
@@ -48,14 +51,23 @@ export function kernel(draft: KernelDraft): KernelSpec {
     `@group(0) @binding(${i}) var<storage, ${access ?? "read"}> ${name}: array<${type ?? "f32"}>;`
   );
   const fields = names.map((name) => `${name}: ${paramType(params[name])}`).join(", ");
+  const words = Object.values(params).map((param, i) => {
+    const word = `words[wordsAt + ${i >> 2}u].${"xyzw"[i & 3]}`;
+    return typeof param === "number" ? word : `bitcast<${paramType(param)}>(${word})`;
+  });
   const source = [
     ...(draft.bindings.some((b) => b.type?.includes("f16")) ? ["enable f16;"] : []),
     ...bindings,
     `struct Params { ${fields} }`,
-    `@group(0) @binding(${bindings.length}) var<uniform> p: Params;`,
+    `@group(0) @binding(${bindings.length}) var<uniform> words: array<vec4u, ${
+      1 + Math.ceil(names.length / 4)
+    }>;`,
+    `var<private> p: Params;`,
     ...(draft.declarations ? [draft.declarations.trim()] : []),
     `@compute @workgroup_size(${size})`,
     `fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {`,
+    `let wordsAt = words[0].x;`,
+    `p = Params(${words.join(", ")});`,
     `let group = wid.x + wid.y * p.groupsX + wid.z * p.groupsXY;`,
     `if (group >= p.groups) { return; }`,
     `let tid = group * ${size}u + lid;`,
@@ -114,12 +126,14 @@ function paramType(param: Param): string {
 }
 
 function paramBytes(params: readonly Param[]): Uint8Array<ArrayBuffer> {
-  const bytes = new ArrayBuffer(Math.ceil(params.length / 4) * 16);
+  const bytes = new ArrayBuffer((1 + Math.ceil(params.length / 4)) * 16);
   const view = new DataView(bytes);
+  view.setUint32(0, 1, true);
   params.forEach((param, i) => {
-    if (typeof param === "number") view.setUint32(i * 4, param, true);
-    else if ("f32" in param) view.setFloat32(i * 4, param.f32, true);
-    else view.setInt32(i * 4, param.i32, true);
+    const at = 16 + i * 4;
+    if (typeof param === "number") view.setUint32(at, param, true);
+    else if ("f32" in param) view.setFloat32(at, param.f32, true);
+    else view.setInt32(at, param.i32, true);
   });
   return new Uint8Array(bytes);
 }

@@ -58,6 +58,7 @@ export function networkConfig(architecture: Readonly<Record<string, unknown>>): 
     deepSupervision: architecture.deep_supervision === true,
     skips: true,
     init: "pytorch",
+    zeroHead: false,
   };
 }
 
