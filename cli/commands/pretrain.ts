@@ -133,3 +133,15 @@ async function train(context: CommandContext, run: Run): Promise<void> {
   }
   output.result({ out: run.out, ...summary }, summaryText(run.out, summary));
 }
+
+/** Prepares the run's volumes, generating them first when there are none. A run that gets no store leaves no trace. */
+async function prepareStore(run: Run, store: string, signal: AbortSignal, output: Output): Promise<void> {
+  try {
+    const { prepareData } = await import("../prepare_data.ts");
+    const source = run.data ?? await ensureDemoCohort(dirname(run.out), output, signal);
+    await prepareData({ source, out: store, configuration: run.config.spacing, signal }, output);
+  } catch (error) {
+    if (!run.resume && !signal.aborted) await removeRunFolder(run.out);
+    throw error;
+  }
+}
