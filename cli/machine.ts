@@ -43,13 +43,16 @@ async function freeDisk(path: string): Promise<number | null> {
   }
 }
 
+/** The system's Vulkan loader; browsers bring one of their own in other folders, which nobody else loads. */
 async function findVulkanLoader(): Promise<string | null> {
   for (const folder of ["/usr/lib", "/usr/lib64", "/usr/local/lib"]) {
     const subfolders = await Array.fromAsync(await readable(folder));
     for (
       const path of [
         folder,
-        ...subfolders.filter((e) => e.isDirectory).map((e) => `${folder}/${e.name}`),
+        ...subfolders.filter((e) => e.isDirectory && e.name.includes("-linux-")).map((e) =>
+          `${folder}/${e.name}`
+        ),
       ]
     ) {
       if (await exists(`${path}/libvulkan.so.1`)) return `${path}/libvulkan.so.1`;
