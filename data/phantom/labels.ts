@@ -20,6 +20,3 @@ export const PHANTOM_LABELS = {
 
 /** Name of a labelled structure. */
 export type PhantomLabel = keyof typeof PHANTOM_LABELS;
-
-/** Number of labels, background included. */
-export const PHANTOM_LABEL_COUNT = Object.keys(PHANTOM_LABELS).length;

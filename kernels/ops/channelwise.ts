@@ -62,14 +62,8 @@ export function partialSpec(spec: TensorSpec): TensorSpec {
 }
 
 /** Sums over the voxels of every channel, in two stages of fixed order. */
-export interface ChannelSumDraft {
-  readonly label: string;
-  readonly device: DeviceFacts;
-  readonly spec: TensorSpec;
-  readonly bindings: readonly Binding[];
-  readonly params?: Readonly<Record<string, Param>>;
-  readonly before?: string;
-  /** Statements for one voxel that add to `sum: vec4f`; see {@link ChannelMapDraft.each}. */
+export interface ChannelSumDraft extends Omit<ChannelMapDraft, "declarations"> {
+  /** As in a map, but the statements add to `sum: vec4f`. */
   readonly each: string;
   /** Number of the scratch tensor of {@link partialSpec}. */
   readonly partial: number;

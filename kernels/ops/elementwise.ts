@@ -1,11 +1,5 @@
 /** Shared lowering of operations that treat every element alike. */
-import {
-  type DeviceFacts,
-  elementCount,
-  type Lowering,
-  type LowerRequest,
-  type TensorSpec,
-} from "../spec.ts";
+import { elementCount, type Lowering, type LowerRequest, type TensorSpec } from "../spec.ts";
 import { input, kernel, output, type Param, WORKGROUP } from "../wgsl/module.ts";
 
 /** Elements that one thread handles, `WORKGROUP` apart. */
@@ -57,9 +51,4 @@ export function shapeText(spec: TensorSpec): string {
 /** Rows (runs along the last axis) of `[N, C, D, H, W]` handled by one thread each. */
 export function rowGroups(rows: number): number {
   return Math.ceil(rows / WORKGROUP);
-}
-
-/** A workgroup size that the device allows. */
-export function workgroupFor(device: DeviceFacts): number {
-  return Math.min(WORKGROUP, device.maxInvocations);
 }
