@@ -5,9 +5,15 @@ import { fromFileUrl } from "./paths.ts";
  * it through the terminal, SIGTERM is passed on.
  *
  * @param module path below the repository's root, such as `tests/run.ts`
- * @returns its exit code
+ * @param options.capture keep what it writes to stdout instead of passing it on
+ * @returns its exit code, and its stdout when captured
  */
-export async function runModule(module: string, args: readonly string[]): Promise<number> {
+export async function runModule(
+  module: string,
+  args: readonly string[],
+  options: { readonly capture?: boolean } = {},
+): Promise<{ readonly code: number; readonly stdout: string }> {
+  const capture = options.capture ?? false;
   const root = new URL("../", import.meta.url);
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -20,7 +26,7 @@ export async function runModule(module: string, args: readonly string[]): Promis
       ...args,
     ],
     stdin: "null",
-    stdout: "inherit",
+    stdout: capture ? "piped" : "inherit",
     stderr: "inherit",
   }).spawn();
   const ignore = () => {};
@@ -28,7 +34,8 @@ export async function runModule(module: string, args: readonly string[]): Promis
   Deno.addSignalListener("SIGINT", ignore);
   Deno.addSignalListener("SIGTERM", pass);
   try {
-    return (await child.status).code;
+    const stdout = capture ? await new Response(child.stdout).text() : "";
+    return { code: (await child.status).code, stdout };
   } finally {
     Deno.removeSignalListener("SIGINT", ignore);
     Deno.removeSignalListener("SIGTERM", pass);

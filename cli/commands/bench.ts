@@ -12,6 +12,16 @@ export function benchCommand(context: CommandContext): CommandUnknownOpts {
     .passThroughOptions()
     .allowUnknownOption()
     .action(async (args, options) => {
-      context.exitCode = await runModule("bench/run.ts", [...args, ...(options.json ? ["--json"] : [])]);
+      const others = args.filter((argument) => argument !== "--json"); // unknown options before it make it an argument
+      if (!options.json && others.length === args.length) {
+        context.exitCode = (await runModule("bench/run.ts", args)).code;
+        return;
+      }
+      const { code, stdout } = await runModule("bench/run.ts", [...others, "--json"], { capture: true });
+      const results = stdout.split("\n").filter((line) => line.startsWith("{")).map((line) =>
+        JSON.parse(line)
+      );
+      context.exitCode = code;
+      context.output.document({ ok: code === 0, results });
     }) as unknown as CommandUnknownOpts;
 }

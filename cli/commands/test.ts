@@ -22,6 +22,6 @@ export function testCommand(context: CommandContext): CommandUnknownOpts {
       if (!options.coverage) args.push("--no-coverage");
       if (options.failFast) args.push("--fail-fast");
       if (options.json) args.push("--json");
-      context.exitCode = await runModule("tests/run.ts", args);
+      context.exitCode = (await runModule("tests/run.ts", args)).code;
     }) as unknown as CommandUnknownOpts;
 }
