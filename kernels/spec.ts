@@ -96,6 +96,12 @@ export interface DeviceFacts {
   readonly offsetAlignment: number;
   readonly f16: boolean;
   readonly timestamps: boolean;
+  /** Whether shaders may use subgroup operations. */
+  readonly subgroups: boolean;
+  /** Fewest threads that a subgroup can have, a power of two; 0 where the device does not say. */
+  readonly subgroupMinSize: number;
+  /** Whether it computes on the processor (lavapipe, SwiftShader, WARP), where registers are cheap and threads are not. */
+  readonly software: boolean;
 }
 
 /** What an operation is asked to lower. */

@@ -35,6 +35,9 @@ const LIMITS = [
 ] as const;
 const FEATURES: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query", "subgroups"];
 
+/** Names of drivers that compute on the processor, for implementations that do not flag them as fallback adapters. */
+const SOFTWARE = /llvmpipe|lavapipe|swiftshader|microsoft basic render/i;
+
 /** Asks for an adapter. @throws {DeviceError} when there is none */
 export async function requestAdapter(options: OpenGpuOptions = {}): Promise<GPUAdapter> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
@@ -78,6 +81,9 @@ export function adapterFacts(adapter: GPUAdapter): DeviceFacts {
     offsetAlignment: limits.minStorageBufferOffsetAlignment,
     f16: adapter.features.has("shader-f16"),
     timestamps: adapter.features.has("timestamp-query"),
+    subgroups: adapter.features.has("subgroups"),
+    subgroupMinSize: adapter.features.has("subgroups") ? info.subgroupMinSize : 0,
+    software: info.isFallbackAdapter || SOFTWARE.test(info.description),
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DeviceError } from "../../kernels/errors.ts";
-import { type Gpu, guarded, openGpu } from "../../kernels/runtime/device.ts";
+import { adapterFacts, type Gpu, guarded, openGpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { buildPipelines } from "../../kernels/runtime/pipelines.ts";
 import { gpuTest } from "../support/gpu.ts";
@@ -45,6 +45,29 @@ Deno.test("openGpu() says what to install when there is no adapter", async () =>
     { powerPreference: undefined, forceFallbackAdapter: false },
     { powerPreference: undefined, forceFallbackAdapter: true },
   ]);
+});
+
+Deno.test("adapterFacts() knows a processor's driver by its flag or its name, and what subgroups it offers", () => {
+  const facts = (
+    description: string,
+    isFallbackAdapter: boolean,
+    features: string[],
+    subgroupMinSize?: number,
+  ) =>
+    adapterFacts({
+      limits: { maxStorageBufferBindingSize: 2 ** 32, maxBufferSize: 2 ** 32 },
+      info: { description, vendor: "", device: "", isFallbackAdapter, subgroupMinSize },
+      features: new Set(features),
+    } as unknown as GPUAdapter);
+  assert.equal(facts("Some card", false, []).software, false);
+  assert.equal(facts("Some driver", true, []).software, true);
+  assert.equal(facts("llvmpipe (LLVM 15.0.6, 256 bits)", false, []).software, true);
+  assert.equal(facts("SwiftShader Device (Subzero)", false, []).software, true);
+  assert.equal(facts("Microsoft Basic Render Driver", false, []).software, true);
+  const card = facts("Some card", false, ["subgroups"], 32);
+  assert.deepEqual([card.subgroups, card.subgroupMinSize], [true, 32]);
+  const old = facts("Some card", false, []);
+  assert.deepEqual([old.subgroups, old.subgroupMinSize], [false, 0]);
 });
 
 gpuTest("openGpu() passes on why the driver refused a device", async () => {

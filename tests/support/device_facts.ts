@@ -13,4 +13,7 @@ export const plainDevice: DeviceFacts = {
   offsetAlignment: 256,
   f16: false,
   timestamps: false,
+  subgroups: false,
+  subgroupMinSize: 0,
+  software: false,
 };
