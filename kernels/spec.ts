@@ -8,14 +8,18 @@ export type DType = "f32" | "f16" | "u32" | "i32";
 export type Dims3 = readonly [d: number, h: number, w: number];
 
 /**
- * How a tensor lies in memory. `dense`: C order, last axis fastest, exactly PyTorch's contiguous order.
- * `blocks`: kept blocks of a coarse grid stored one after another; reserved for the sparse encoder.
+ * How a tensor lies in memory, always in C order of its `shape` (last axis fastest).
+ *
+ * - `dense`: what the shape says, exactly PyTorch's contiguous order; activations are `[N, C, D, H, W]`.
+ * - `blocks`: only the kept blocks of a volume, `[N, C, K, e0, e1, e2]`: K is the capacity for kept blocks of a sample, e the
+ *   edge of a block per axis, and the volume that they are cut from has `grid * e` voxels. A block table (see
+ *   ops/blocks/table.ts) says which cell of the grid each kept block is; blocks beyond a sample's count hold nothing.
  */
 export type Layout =
   | { readonly kind: "dense" }
-  | { readonly kind: "blocks"; readonly edge: number; readonly kept: number; readonly grid: Dims3 };
+  | { readonly kind: "blocks"; readonly grid: Dims3 };
 
-/** Shape, element type and layout of a tensor. Activations are `[N, C, D, H, W]`. */
+/** Shape, element type and layout of a tensor. */
 export interface TensorSpec {
   readonly shape: readonly number[];
   readonly dtype: DType;

@@ -18,29 +18,40 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((extent, i) => extent === b[i]);
 }
 
-/** Splits `[N, C, D, H, W]`. @throws {ShapeError} when the tensor is not f32 of rank 5 */
+/**
+ * Splits an activation, `[N, C, D, H, W]` or in the block layout `[N, C, K, e0, e1, e2]`.
+ *
+ * @returns samples, channels and voxels per axis of the whole volume
+ * @throws {ShapeError} when the tensor has another rank
+ */
 export function volume(
   op: string,
   name: string,
   spec: TensorSpec,
 ): { n: number; c: number; size: Dims3; voxels: number } {
+  const blocks = spec.layout.kind === "blocks";
+  const wanted = blocks ? "[N, C, K, e0, e1, e2]" : "[N, C, D, H, W]";
   require(
-    spec.shape.length === 5,
+    spec.shape.length === (blocks ? 6 : 5),
     op,
-    `${name} has shape [${spec.shape}], wanted [N, C, D, H, W]`,
+    `${name} has shape [${spec.shape}], wanted ${wanted}`,
     spec.shape,
-    "[N, C, D, H, W]",
+    wanted,
   );
-  const [n, c, d, h, w] = spec.shape;
-  return { n, c, size: [d, h, w], voxels: d * h * w };
+  const [n, c] = spec.shape;
+  const size =
+    (spec.layout.kind === "blocks"
+      ? spec.layout.grid.map((cells, axis) => cells * spec.shape[3 + axis])
+      : spec.shape.slice(2)) as unknown as Dims3;
+  return { n, c, size, voxels: size[0] * size[1] * size[2] };
 }
 
 /** Requires one shape for several tensors. @throws {ShapeError} */
 export function requireSame(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
   require(
-    sameShape(a.shape, b.shape),
+    sameShape(a.shape, b.shape) && a.layout.kind === b.layout.kind,
     op,
-    `${names} have shapes [${a.shape}] and [${b.shape}], wanted equal shapes`,
+    `${names} have shapes [${a.shape}] (${a.layout.kind}) and [${b.shape}] (${b.layout.kind}), wanted equal ones`,
   );
 }
 
