@@ -1,0 +1,213 @@
+/** WGSL that finds voxels around a tile in dense or block-layout tensors. Shared by the convolution kernels. */
+import type { Dims3, TensorSpec } from "../../spec.ts";
+import type { Param } from "../../wgsl/module.ts";
+import { blockEdgeOf, blockGridOf } from "../blocks/table.ts";
+import { volume } from "../check.ts";
+import { volumeOf } from "./geometry.ts";
+
+/** Kept blocks of a tensor: their edge and number, and the grid they are cut from. */
+export interface BlockPlacement {
+  readonly edge: Dims3;
+  readonly kept: number;
+  readonly grid: Dims3;
+}
+
+/** Extent of a volume and, in the block layout, which part of it is stored. */
+export interface Placement {
+  readonly size: Dims3;
+  readonly blocks: BlockPlacement | null;
+}
+
+/** Placement of an activation. */
+export function placementOf(spec: TensorSpec): Placement {
+  const { size } = volume("placement", "x", spec);
+  const at = blockGridOf(spec);
+  return { size, blocks: at && { ...at, edge: blockEdgeOf(spec) } };
+}
+
+/** Elements stored for one channel of one sample. */
+export function storedVoxels({ size, blocks }: Placement): number {
+  return blocks ? blocks.kept * volumeOf(blocks.edge) : volumeOf(size);
+}
+
+/** Whether tiles that start every `step` voxels never straddle blocks, or cover whole blocks. */
+export function fitsBlocks(placement: Placement, step: Dims3): boolean {
+  return !placement.blocks || placement.blocks.edge.every((e, a) => e % step[a] === 0 || step[a] % e === 0);
+}
+
+/** Members of the uniform block that {@link PointReader} reads, with names that start with `prefix`. */
+export function placementParams(prefix: string, placement: Placement): Record<string, Param> {
+  const { size, blocks } = placement;
+  const params: Record<string, Param> = {
+    [`${prefix}D`]: { i32: size[0] },
+    [`${prefix}H`]: { i32: size[1] },
+    [`${prefix}W`]: { i32: size[2] },
+    [`${prefix}Voxels`]: { i32: storedVoxels(placement) },
+  };
+  if (blocks) {
+    const [e0, e1, e2] = blocks.edge;
+    Object.assign(params, {
+      [`${prefix}E0`]: { i32: e0 },
+      [`${prefix}E1`]: { i32: e1 },
+      [`${prefix}E2`]: { i32: e2 },
+    });
+  }
+  return params;
+}
+
+/** Members of the uniform block that describe the block table; none without one. */
+export function tableParams(blocks: BlockPlacement | null): Record<string, Param> {
+  if (!blocks) return {};
+  const [, gridH, gridW] = blocks.grid;
+  const cells = volumeOf(blocks.grid);
+  return {
+    gridH: { i32: gridH },
+    gridW: { i32: gridW },
+    cells: { i32: cells },
+    tableLength: { i32: 1 + cells + blocks.kept },
+  };
+}
+
+/** A plane of points: a name and the WGSL (i32) of its depth in the volume. */
+export interface Plane {
+  readonly key: string;
+  readonly z: string;
+}
+
+/**
+ * Reads points around a tile that starts at voxel (z of each plane, `iy`, `ix`), i32 variables of the kernel.
+ *
+ * In a dense tensor every row has an address and every column a check. In the block layout points fall into classes, one
+ * for each block they may lie in: before the tile, in its own block, behind it. A class costs one look-up in `table`.
+ * The kernel declares `iy`, `ix`, `n` (u32) and binds the table as `blockTable`.
+ */
+export class PointReader {
+  /**
+   * @param prefix unique start of names, also of the uniform's members
+   * @param step voxels from tile to tile along each axis
+   * @param offsets offsets along height and width of all points
+   */
+  constructor(
+    readonly prefix: string,
+    readonly binding: string,
+    readonly placement: Placement,
+    readonly step: Dims3,
+    readonly offsets: { readonly y: readonly number[]; readonly x: readonly number[] },
+  ) {}
+
+  /** Class of an offset along an axis: constant for offsets that always lie in one block together. */
+  #class(axis: 1 | 2, offset: number): number {
+    const edge = this.placement.blocks!.edge[axis];
+    const step = this.step[axis];
+    if (edge < step) return Math.floor(offset / edge);
+    return offset < 0 ? -1 : offset >= step ? 1 : 0;
+  }
+
+  /** First offset of every class along an axis. */
+  #classes(axis: 1 | 2): [number, number][] {
+    const first = new Map<number, number>();
+    for (const o of axis === 1 ? this.offsets.y : this.offsets.x) {
+      const c = this.#class(axis, o);
+      first.set(c, Math.min(o, first.get(c) ?? o));
+    }
+    return [...first];
+  }
+
+  /** Statements before the planes: what depends on height and width alone. */
+  axisLines(): string[] {
+    const { prefix: s, placement: { blocks } } = this;
+    const lines: string[] = [];
+    for (const [axis, name, extent] of [[1, "y", "H"], [2, "x", "W"]] as const) {
+      if (!blocks) {
+        for (const o of name === "y" ? this.offsets.y : this.offsets.x) {
+          lines.push(
+            `let ${s}ok${name}${key(o)} = (i${name} + ${o} >= 0) & (i${name} + ${o} < p.${s}${extent});`,
+          );
+        }
+        continue;
+      }
+      for (const [c, o] of this.#classes(axis)) {
+        const at = `${s}${name}${key(c)}`;
+        lines.push(
+          `let ${at}ok = (i${name} + ${o} >= 0) & (i${name} + ${o} < p.${s}${extent});`,
+          `let ${at}cell = (i${name} + ${o}) / p.${s}E${axis};`,
+          `let ${at}in = i${name} - ${at}cell * p.${s}E${axis};`,
+        );
+      }
+    }
+    return lines;
+  }
+
+  /** Statements that place the points of a plane. */
+  planeLines(plane: Plane): string[] {
+    const { prefix: s, placement: { blocks } } = this;
+    const lines = [
+      `let ${s}z${plane.key} = ${plane.z};`,
+      `let ${s}okz${plane.key} = (${s}z${plane.key} >= 0) & (${s}z${plane.key} < p.${s}D);`,
+    ];
+    if (!blocks) {
+      for (const oy of this.offsets.y) {
+        const row = `${plane.key}${key(oy)}`;
+        lines.push(
+          `let ${s}r${row} = (${s}z${plane.key} * p.${s}H + iy + ${oy}) * p.${s}W + ix;`,
+          `let ${s}k${row} = ${s}okz${plane.key} & ${s}oky${key(oy)};`,
+        );
+      }
+      return lines;
+    }
+    lines.push(
+      `let ${s}cz${plane.key} = ${s}z${plane.key} / p.${s}E0;`,
+      `let ${s}iz${plane.key} = ${s}z${plane.key} - ${s}cz${plane.key} * p.${s}E0;`,
+    );
+    for (const [cy] of this.#classes(1)) {
+      for (const [cx] of this.#classes(2)) {
+        const at = `${plane.key}${key(cy)}${key(cx)}`;
+        const [y, x] = [`${s}y${key(cy)}`, `${s}x${key(cx)}`];
+        lines.push(
+          `let ${s}i${at} = ${s}okz${plane.key} & ${y}ok & ${x}ok;`,
+          `let ${s}b${at} = select(-1, blockTable[u32(i32(n) * p.tableLength + 1 + select(0, (${s}cz${plane.key} * p.gridH + ${y}cell) * p.gridW + ${x}cell, ${s}i${at}))], ${s}i${at});`,
+          `let ${s}k${at} = ${s}b${at} >= 0;`,
+          `let ${s}a${at} = ((${s}b${at} * p.${s}E0 + ${s}iz${plane.key}) * p.${s}E1 + ${y}in) * p.${s}E2 + ${x}in;`,
+        );
+      }
+    }
+    for (const oy of this.offsets.y) {
+      for (const [cx] of this.#classes(2)) {
+        lines.push(
+          `let ${s}r${plane.key}${key(oy)}${key(cx)} = ${s}a${plane.key}${key(this.#class(1, oy))}${
+            key(cx)
+          } + ${oy} * p.${s}E2;`,
+        );
+      }
+    }
+    return lines;
+  }
+
+  /** WGSL of whether any point of the planes is stored; null where that is not worth asking. */
+  anyStored(planes: readonly Plane[]): string | null {
+    if (!this.placement.blocks) return null;
+    return planes.flatMap((plane) =>
+      this.#classes(1).flatMap(([cy]) =>
+        this.#classes(2).map(([cx]) => `${this.prefix}k${plane.key}${key(cy)}${key(cx)}`)
+      )
+    ).join(" | ");
+  }
+
+  /** WGSL of a point's value, 0 where it is not stored. @param channel WGSL (i32) of the first element of the channel */
+  value(channel: string, plane: Plane, oy: number, ox: number, load: (index: string) => string): string {
+    const { prefix: s, placement: { blocks } } = this;
+    if (!blocks) {
+      const row = `${plane.key}${key(oy)}`;
+      return `select(0.0, ${load(`u32(${channel} + ${s}r${row} + ${ox})`)}, ${s}k${row} & ${s}okx${key(ox)})`;
+    }
+    const cx = key(this.#class(2, ox));
+    return `select(0.0, ${
+      load(`u32(${channel} + ${s}r${plane.key}${key(oy)}${cx} + ${ox})`)
+    }, ${s}k${plane.key}${key(this.#class(1, oy))}${cx})`;
+  }
+}
+
+/** An offset as part of a WGSL name: `m1` for -1. */
+export function key(offset: number): string {
+  return offset < 0 ? `m${-offset}` : `p${offset}`;
+}
