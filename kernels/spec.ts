@@ -115,7 +115,17 @@ export interface LowerRequest<A> {
   readonly attrs: A;
   /** Pairs (input, output) that share one buffer; the kernel must bind it once as `read_write`, through the output. */
   readonly inPlace: readonly (readonly [input: number, output: number])[];
+  /** Outputs to add onto what their buffer holds; only ones that the operation `accumulates`. The others are written. */
+  readonly accumulate: readonly Accumulation[];
+  /** Make the outputs of `OpDef.recompute` once more: the other outputs hold their values, to be read and not written. */
+  readonly recompute: boolean;
   readonly device: DeviceFacts;
+}
+
+/** `buffer += scale * output` in place of `buffer = output`. */
+export interface Accumulation {
+  readonly output: number;
+  readonly scale: number;
 }
 
 /** What an operation's gradient rule sees. */
@@ -149,6 +159,15 @@ export interface OpDef<A = unknown> {
   readonly updates?: readonly (readonly [input: number, output: number])[];
   /** Pairs (input, output) that may share a buffer when the input dies at this node. */
   readonly mayOverwrite?: readonly (readonly [input: number, output: number])[];
+  /** Outputs that cost little to compute again from inputs and other outputs, so that memory may be spared instead. */
+  readonly recompute?: readonly number[];
+  /** Outputs that `lower` can add, times a scale, onto what their buffer holds. */
+  readonly accumulates?: readonly number[];
+  /**
+   * For elementwise sums `output 0 = inputs[onto] + scale * inputs[value]`: the ways to read them so. A producer of `value`
+   * that accumulates adds onto `onto` itself, and the sum needs no kernel.
+   */
+  sums?(attrs: A): readonly { readonly onto: number; readonly value: number; readonly scale: number }[];
   /** Gradient of each input as further nodes, null where not needed or zero. */
   gradient?(scope: GradientScope<A>): readonly (Value | null)[];
   /** Plain float64 loops over dense arrays; the meaning of the operation. */
@@ -176,8 +195,10 @@ export interface Dispatch {
   readonly access: readonly Access[];
   /** What each binding holds: value names, or node and index of a scratch tensor. Checked by `verifyPlan`. */
   readonly tenants: readonly string[];
-  /** Buffers whose earlier contents (named `input`) this dispatch's node replaces in place. */
+  /** Buffers whose earlier contents (named `input`) this dispatch's node replaces in place or adds onto. */
   readonly overwrites: readonly { readonly buffer: number; readonly input: string }[];
+  /** Tenants that this dispatch's node makes once more, each with the name of the first of its kind. */
+  readonly remakes: readonly { readonly tenant: string; readonly of: string }[];
   readonly workgroups: readonly [number, number, number];
   /** Cost of the node, attributed to its first dispatch; zero for the others. */
   readonly cost: Cost;

@@ -100,6 +100,8 @@ export function lowerPhase(
       outputs: node.outputs.map((v) => v.spec),
       attrs: node.attrs,
       inPlace,
+      accumulate: [],
+      recompute: false,
       device,
     });
     const overwrites = inPlace.flatMap(([i]) => {

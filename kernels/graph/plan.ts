@@ -69,6 +69,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
         access: kernel.bindings.map((b) => b.access),
         tenants: bindings.map((b) => b.tag),
         overwrites: overwrites.map((o) => ({ buffer: tenantBuffer.get(o.storage)!, input: o.input })),
+        remakes: [],
         workgroups: kernel.workgroups,
         cost,
       };

@@ -69,7 +69,7 @@ halfTest("cast() passes the gradient through both directions", async (gpu) => {
 
 gpuTest("cast() to f16 says what to do on a device without 16-bit floats", (gpu) => {
   const facts = { ...gpu.facts, adapter: "old card", f16: false };
-  const request = { attrs: { to: "f16" as const }, inPlace: [], device: facts };
+  const request = { attrs: { to: "f16" as const }, inPlace: [], accumulate: [], recompute: false, device: facts };
   const inputs = [tensor([4])];
   assert.throws(
     () => cast.lower({ ...request, inputs, outputs: cast.infer(inputs, request.attrs) }),
