@@ -34,6 +34,8 @@ export const WORKGROUP = 64;
  *
  * Parameters are read at an offset that is itself data (`words[0].x`, always 1). Mesa's lavapipe compiles a shader anew, at
  * every submission and without freeing the old one, when uniforms at known offsets steer its branches; here none are.
+ * `main` sees them as a local value, functions as a private variable: compilers that check uniform control flow (Dawn, and
+ * so Chrome) take a private variable to differ between threads and would refuse a barrier behind a branch on it.
  *
  * @returns spec with source, uniform block and folded grid
  */
@@ -67,7 +69,9 @@ export function kernel(draft: KernelDraft): KernelSpec {
     `@compute @workgroup_size(${size})`,
     `fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {`,
     `let wordsAt = words[0].x;`,
-    `p = Params(${words.join(", ")});`,
+    `let paramValues = Params(${words.join(", ")});`,
+    `p = paramValues;`,
+    `let p = paramValues;`,
     `let group = wid.x + wid.y * p.groupsX + wid.z * p.groupsXY;`,
     `if (group >= p.groups) { return; }`,
     `let tid = group * ${size}u + lid;`,
