@@ -46,8 +46,35 @@ export function volume(
   return { n, c, size, voxels: size[0] * size[1] * size[2] };
 }
 
-/** Requires one shape for several tensors. @throws {ShapeError} */
+/** Requires one shape and element type for two tensors. @throws {ShapeError} */
 export function requireSame(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
+  requireSameShape(op, a, b, names);
+  require(
+    a.dtype === b.dtype,
+    op,
+    `${names} are ${a.dtype} and ${b.dtype}, wanted one type: cast one of them`,
+    b.dtype,
+    a.dtype,
+  );
+}
+
+/** Requires an element type to compute with. @throws {ShapeError} */
+export function requireFloat(op: string, name: string, spec: TensorSpec): void {
+  require(
+    spec.dtype === "f32" || spec.dtype === "f16",
+    op,
+    `${name} is ${spec.dtype}, wanted f32 or f16`,
+    spec.dtype,
+  );
+}
+
+/** Requires f32, which statistics, parameters, their gradients and masks always are. @throws {ShapeError} */
+export function requireSingle(op: string, name: string, spec: TensorSpec): void {
+  require(spec.dtype === "f32", op, `${name} is ${spec.dtype}, wanted f32`, spec.dtype, "f32");
+}
+
+/** Requires one shape for two tensors, whatever their element types. @throws {ShapeError} */
+export function requireSameShape(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
   require(
     sameShape(a.shape, b.shape) && a.layout.kind === b.layout.kind,
     op,

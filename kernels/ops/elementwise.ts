@@ -1,12 +1,12 @@
 /** Shared lowering of operations that treat every element alike. */
 import { elementCount, type Lowering, type LowerRequest, type TensorSpec } from "../spec.ts";
-import { input, kernel, output, type Param, WORKGROUP } from "../wgsl/module.ts";
+import { input, kernel, load, output, type Param, store, WORKGROUP } from "../wgsl/module.ts";
 
 /** Elements that one thread handles, `WORKGROUP` apart. */
 const PER_THREAD = 4;
 
 /**
- * Lowers `outputs[0][i] = expression` over flat tensors of equal length.
+ * Lowers `outputs[0][i] = expression` over flat tensors of equal length, each f32 or f16; the arithmetic is f32.
  *
  * @param names WGSL names of the inputs; inside `expression` they are the element at `i`
  * @param expression WGSL of the result, may use `p.<param>`
@@ -20,16 +20,15 @@ export function lowerElementwise<A>(
 ): Lowering {
   const n = elementCount(request.outputs[0].shape);
   const overwritten = request.inPlace.find(([, o]) => o === 0)?.[0];
-  const bindings = names.flatMap((name, i) => i === overwritten ? [] : [input(i, `${name}_`)]);
-  const loads = names.map((name, i) => `let ${name} = ${i === overwritten ? "out" : `${name}_`}[i];`).join(
-    " ",
-  );
+  const out = output(0, "out", request.outputs[0]);
+  const sources = names.map((name, i) => i === overwritten ? out : input(i, `${name}_`, request.inputs[i]));
+  const loads = names.map((name, i) => `let ${name} = ${load(sources[i], "i")};`).join(" ");
   return {
     variant: overwritten === undefined ? "flat" : "flat in place",
     scratch: [],
     kernels: [kernel({
       label: `${label} ${shapeText(request.outputs[0])}${overwritten === undefined ? "" : " in place"}`,
-      bindings: [...bindings, output(0, "out")],
+      bindings: [...sources.filter((source) => source !== out), out],
       params: { n, ...params },
       groups: Math.ceil(n / (WORKGROUP * PER_THREAD)),
       device: request.device,
@@ -37,7 +36,7 @@ export function lowerElementwise<A>(
 let base = group * ${WORKGROUP * PER_THREAD}u + lid;
 for (var k = 0u; k < ${PER_THREAD}u; k++) {
   let i = base + k * ${WORKGROUP}u;
-  if (i < p.n) { ${loads} out[i] = ${expression}; }
+  if (i < p.n) { ${loads} ${store(out, "i", expression)} }
 }`,
     })],
   };

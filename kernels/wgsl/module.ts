@@ -1,19 +1,23 @@
 /** Builds the text and uniform block of a kernel. */
-import type { Access, DeviceFacts, DType, KernelSpec, PortRef } from "../spec.ts";
+import { LimitError } from "../errors.ts";
+import type { Access, DeviceFacts, DType, KernelSpec, PortRef, TensorSpec } from "../spec.ts";
 
 /** A number for the uniform block: plain numbers are u32. */
 export type Param = number | { readonly f32: number } | { readonly i32: number };
 
+/** A storage binding: its name in WGSL, the tensor it refers to, and the WGSL element type, by default `f32`. */
+export interface Binding {
+  readonly name: string;
+  readonly port: PortRef;
+  readonly access?: Access;
+  readonly type?: string;
+}
+
 /** What {@link kernel} needs to know. */
 export interface KernelDraft {
   readonly label: string;
-  /** Storage bindings in order; `type` is the WGSL element type, by default `f32`. */
-  readonly bindings: readonly {
-    readonly name: string;
-    readonly port: PortRef;
-    readonly access?: Access;
-    readonly type?: string;
-  }[];
+  /** Storage bindings in order. Bodies read elements with {@link load} and write them with {@link store}. */
+  readonly bindings: readonly Binding[];
   /** Members of the uniform block, read as `p.<name>`. `p.groups` is added. */
   readonly params: Readonly<Record<string, Param>>;
   /** Number of workgroups; folded over three dimensions. */
@@ -38,8 +42,16 @@ export const WORKGROUP = 64;
  * so Chrome) take a private variable to differ between threads and would refuse a barrier behind a branch on it.
  *
  * @returns spec with source, uniform block and folded grid
+ * @throws {LimitError} when a binding holds 16-bit floats and the device has none
  */
 export function kernel(draft: KernelDraft): KernelSpec {
+  const halves = draft.bindings.filter(isHalf);
+  if (halves.length > 0 && !draft.device.f16) {
+    throw new LimitError(
+      `Cannot lower ${draft.label}: needs 16-bit floats, adapter ${draft.device.adapter} has no shader-f16: use precision f32`,
+      { value: draft.label, need: 16, max: 32 },
+    );
+  }
   const size = draft.workgroupSize ?? WORKGROUP;
   const workgroups = foldGrid(draft.groups, draft.device.maxGroupsPerDimension);
   const params: Record<string, Param> = {
@@ -58,13 +70,14 @@ export function kernel(draft: KernelDraft): KernelSpec {
     return typeof param === "number" ? word : `bitcast<${paramType(param)}>(${word})`;
   });
   const source = [
-    ...(draft.bindings.some((b) => b.type?.includes("f16")) ? ["enable f16;"] : []),
+    ...(halves.length > 0 ? ["enable f16;"] : []),
     ...bindings,
     `struct Params { ${fields} }`,
     `@group(0) @binding(${bindings.length}) var<uniform> words: array<vec4u, ${
       1 + Math.ceil(names.length / 4)
     }>;`,
     `var<private> p: Params;`,
+    ...new Set(halves.filter((b) => b.access === "read_write").map((b) => toHalf(b.type!))),
     ...(draft.declarations ? [draft.declarations.trim()] : []),
     `@compute @workgroup_size(${size})`,
     `fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {`,
@@ -100,29 +113,73 @@ export function foldGrid(groups: number, limit: number): readonly [number, numbe
   return [limit, limit, layers];
 }
 
-/** WGSL type of an element as stored. */
-export function storageType(dtype: DType): string {
-  return dtype;
+/** WGSL type of an element, or of `width` neighbouring elements, as stored. */
+export function storageType(dtype: DType, width: 1 | 2 | 4 = 1): string {
+  if (width === 1) return dtype;
+  return dtype === "f16" ? `vec${width}<f16>` : `vec${width}${dtype[0]}`;
 }
 
-/** An input binding of a kernel draft. */
-export function input(index: number, name: string, type?: string): KernelDraft["bindings"][number] {
-  return { name, port: { kind: "input", index }, type };
+/** An input binding of a kernel draft; `of` is the tensor, or the WGSL element type (f32 by default). */
+export function input(index: number, name: string, of?: TensorSpec | string): Binding {
+  return { name, port: { kind: "input", index }, type: elementType(of) };
 }
 
-/** An output binding of a kernel draft. */
-export function output(index: number, name: string, type?: string): KernelDraft["bindings"][number] {
-  return { name, port: { kind: "output", index }, access: "read_write", type };
+/** An output binding of a kernel draft; `of` as in {@link input}. */
+export function output(index: number, name: string, of?: TensorSpec | string): Binding {
+  return { name, port: { kind: "output", index }, access: "read_write", type: elementType(of) };
 }
 
-/** A scratch binding of a kernel draft. */
-export function scratch(
-  index: number,
-  name: string,
-  access: Access,
-  type?: string,
-): KernelDraft["bindings"][number] {
-  return { name, port: { kind: "scratch", index }, access, type };
+/** A scratch binding of a kernel draft; `of` as in {@link input}. */
+export function scratch(index: number, name: string, access: Access, of?: TensorSpec | string): Binding {
+  return { name, port: { kind: "scratch", index }, access, type: elementType(of) };
+}
+
+/**
+ * WGSL of an element of a binding as a number to compute with: f32 (or a vector of f32) whatever the tensor is stored as.
+ *
+ * ```ts
+ * import { input, load } from "./module.ts";
+ * console.assert(load(input(0, "x"), "i") === "x[i]");
+ * console.assert(load(input(0, "x", "f16"), "i") === "f32(x[i])");
+ * ```
+ */
+export function load(binding: Binding, index: string): string {
+  const element = `${binding.name}[${index}]`;
+  return isHalf(binding) ? `${wide(binding.type!)}(${element})` : element;
+}
+
+/**
+ * WGSL statement that stores an f32 (or a vector of f32) as the binding's element type.
+ *
+ * 16-bit floats: rounded to 11 significant bits; beyond 65504 infinite, on every device, so that overflow can be found later.
+ */
+export function store(binding: Binding, index: string, value: string): string {
+  return `${binding.name}[${index}] = ${isHalf(binding) ? `${halfName(binding.type!)}(${value})` : value};`;
+}
+
+function elementType(of: TensorSpec | string | undefined): string | undefined {
+  return typeof of === "object" ? storageType(of.dtype) : of;
+}
+
+function isHalf(binding: Binding): boolean {
+  return binding.type?.includes("f16") ?? false;
+}
+
+/** The f32 counterpart of a 16-bit type. */
+function wide(type: string): string {
+  return type === "f16" ? "f32" : `${type.slice(0, 4)}f`;
+}
+
+function halfName(type: string): string {
+  return type === "f16" ? "toHalf" : `toHalf${type[3]}`;
+}
+
+/** Conversion to 16 bits. Devices that round toward zero would turn an overflow into 65504; here it is infinite for certain. */
+function toHalf(type: string): string {
+  const from = wide(type);
+  return `fn ${
+    halfName(type)
+  }(v: ${from}) -> ${type} { return ${type}(select(v, v * 1e38, abs(v) > ${from}(65504.0))); }`;
 }
 
 function paramType(param: Param): string {

@@ -69,14 +69,20 @@ halfTest("cast() passes the gradient through both directions", async (gpu) => {
 
 gpuTest("cast() to f16 says what to do on a device without 16-bit floats", (gpu) => {
   const facts = { ...gpu.facts, adapter: "old card", f16: false };
-  const request = { attrs: { to: "f16" as const }, inPlace: [], accumulate: [], recompute: false, device: facts };
+  const request = {
+    attrs: { to: "f16" as const },
+    inPlace: [],
+    accumulate: [],
+    recompute: false,
+    device: facts,
+  };
   const inputs = [tensor([4])];
   assert.throws(
     () => cast.lower({ ...request, inputs, outputs: cast.infer(inputs, request.attrs) }),
     (error) =>
       error instanceof LimitError &&
       error.message ===
-        "Cannot lower cast 4 to f16: needs 16-bit floats, adapter old card has no shader-f16: use precision f32",
+        "Cannot lower cast f32 to f16 4: needs 16-bit floats, adapter old card has no shader-f16: use precision f32",
   );
   return Promise.resolve();
 });
