@@ -1,12 +1,12 @@
 /** Runs a plan: buffers, pipelines and bind groups are made once, then every step re-encodes the same dispatches. */
 import { DeviceError, PlanError } from "../errors.ts";
-import { type Cost, type Dispatch, elementCount, type Plan } from "../spec.ts";
+import type { Cost, Dispatch, Plan } from "../spec.ts";
 import { type Gpu, guarded } from "./device.ts";
 import { ParameterStore } from "./parameters.ts";
 import { buildPipelines } from "./pipelines.ts";
 import { fillPoison, poisonSchedule } from "./poison.ts";
 import { type ProfileClock, timeDispatches } from "./profile.ts";
-import { StagingRing } from "./transfer.ts";
+import { decodeFloats, encodeFloats, isFloat, StagingRing } from "./transfer.ts";
 
 /** Bytes between uniform blocks: the largest offset alignment that WebGPU allows. */
 const UNIFORM_STRIDE = 256;
@@ -168,21 +168,24 @@ export class Executor implements Disposable {
   }
 
   /**
-   * Writes an input before the next `run`.
-   * @throws {PlanError} when the name is unknown or the byte length differs
+   * Writes an input before the next `run`: its bytes, or its elements as f32 when it is f16.
+   * @throws {PlanError} when the name is unknown or the length differs
    */
   write(name: string, data: ArrayBufferView<ArrayBuffer>): void {
     const range = this.plan.named[name];
     if (!range) throw new PlanError(`Cannot write ${name}: the plan has no such tensor`);
-    if (data.byteLength !== range.size) {
+    const encoded = range.spec.dtype === "f16" && data instanceof Float32Array
+      ? encodeFloats(data as Float32Array<ArrayBuffer>, range.spec)
+      : data;
+    if (encoded.byteLength !== range.size) {
       throw new PlanError(
-        `Cannot write ${name}: found ${data.byteLength} bytes, wanted ${range.size} [${range.spec.shape}]`,
+        `Cannot write ${name}: found ${encoded.byteLength} bytes, wanted ${range.size} [${range.spec.shape}]`,
       );
     }
-    this.gpu.device.queue.writeBuffer(this.buffers[range.buffer], range.offset, data);
+    this.gpu.device.queue.writeBuffer(this.buffers[range.buffer], range.offset, encoded);
   }
 
-  /** Reads a named tensor back as f32. Stalls. @throws {PlanError} when the name is unknown or not f32 */
+  /** Reads a named tensor of f32 or f16 back as f32. Stalls. @throws {PlanError} when it is unknown or of another type */
   async read(name: string): Promise<Float32Array<ArrayBuffer>> {
     const range = this.plan.named[name];
     if (!range) {
@@ -190,11 +193,13 @@ export class Executor implements Disposable {
         `Cannot read ${name}: the plan has no such named tensor; declare it with graph.output`,
       );
     }
-    if (range.spec.dtype !== "f32") {
-      throw new PlanError(`Cannot read ${name}: it is ${range.spec.dtype}, wanted f32`);
+    if (!isFloat(range.spec)) {
+      throw new PlanError(`Cannot read ${name}: it is ${range.spec.dtype}, wanted f32 or f16`);
     }
-    const data = await this.#staging.read(this.buffers[range.buffer], range.offset, range.size);
-    return new Float32Array(data, 0, elementCount(range.spec.shape));
+    return decodeFloats(
+      await this.#staging.read(this.buffers[range.buffer], range.offset, range.size),
+      range.spec,
+    );
   }
 
   /** Waits until all submitted work is done. Stalls. @throws {DeviceError} when the device failed */

@@ -2,7 +2,7 @@
 import { PlanError } from "../errors.ts";
 import { elementCount, type Plan } from "../spec.ts";
 import type { Gpu } from "./device.ts";
-import { StagingRing } from "./transfer.ts";
+import { decodeFloats, encodeFloats, isFloat, StagingRing } from "./transfer.ts";
 
 const ROLES = new Set(["parameter", "state"]);
 
@@ -62,12 +62,15 @@ export class ParameterStore implements Disposable {
     if (!range || !buffer) {
       throw new PlanError(`Cannot access ${name}: the plan has no such parameter or state`);
     }
+    if (!isFloat(range.spec)) {
+      throw new PlanError(`Cannot access ${name}: it is ${range.spec.dtype}, wanted f32 or f16`);
+    }
     return { range, buffer };
   }
 
   /**
-   * Writes a tensor, C order as in PyTorch.
-   * @throws {PlanError} when the name is unknown or the number of elements differs
+   * Writes a tensor of f32 or f16, C order as in PyTorch.
+   * @throws {PlanError} when the name is unknown, or type or number of elements differ
    */
   write(name: string, values: Float32Array<ArrayBuffer>): void {
     const { range, buffer } = this.#range(name);
@@ -77,13 +80,13 @@ export class ParameterStore implements Disposable {
         `Cannot write ${name}: found ${values.length} elements, wanted ${wanted} [${range.spec.shape}]`,
       );
     }
-    this.gpu.device.queue.writeBuffer(buffer, range.offset, values);
+    this.gpu.device.queue.writeBuffer(buffer, range.offset, encodeFloats(values, range.spec));
   }
 
-  /** Reads a tensor back, C order. Stalls. @throws {PlanError} when the name is unknown */
+  /** Reads a tensor of f32 or f16 back, C order. Stalls. @throws {PlanError} when it is unknown or of another type */
   async read(name: string): Promise<Float32Array<ArrayBuffer>> {
     const { range, buffer } = this.#range(name);
-    return new Float32Array(await this.#staging.read(buffer, range.offset, range.size));
+    return decodeFloats(await this.#staging.read(buffer, range.offset, range.size), range.spec);
   }
 
   [Symbol.dispose](): void {

@@ -34,7 +34,10 @@ function updatesInPlace(plan: Plan, phase: string, buffer: number, previous: str
   return plan.phases[phase][at].overwrites.some((o) => o.buffer === buffer && o.input === previous);
 }
 
-/** Fills a whole buffer with a quiet NaN. */
+/** Two quiet NaNs as 16-bit floats, one as a 32-bit float. */
+const NAN_WORD = 0x7fc07fc0;
+
+/** Fills a whole buffer with NaN, whether it is read as 32-bit or 16-bit floats. */
 export function fillPoison(device: GPUDevice, buffer: GPUBuffer): void {
-  device.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(0x7fc00000));
+  device.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(NAN_WORD));
 }

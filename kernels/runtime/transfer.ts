@@ -1,6 +1,31 @@
-/** Moves data between host and device: reusable staging buffers for reading back. */
+/** Moves data between host and device: element types, and reusable staging buffers for reading back. */
 import { DeviceError } from "../errors.ts";
+import { elementCount, type TensorSpec } from "../spec.ts";
 import type { Gpu } from "./device.ts";
+
+/** Whether the host sees a tensor as numbers of 32-bit floats. */
+export function isFloat({ dtype }: TensorSpec): boolean {
+  return dtype === "f32" || dtype === "f16";
+}
+
+/** Bytes of a tensor of `dtype` f32 or f16 from its elements; f16 rounds to the nearest, and pads to a multiple of 4 bytes. */
+export function encodeFloats(
+  values: Float32Array<ArrayBuffer>,
+  spec: TensorSpec,
+): ArrayBufferView<ArrayBuffer> {
+  if (spec.dtype === "f32") return values;
+  const halves = new Float16Array(Math.ceil(values.length / 2) * 2);
+  halves.set(values);
+  return halves;
+}
+
+/** Elements of a tensor of `dtype` f32 or f16 from its bytes. */
+export function decodeFloats(bytes: ArrayBuffer, spec: TensorSpec): Float32Array<ArrayBuffer> {
+  const count = elementCount(spec.shape);
+  return spec.dtype === "f16"
+    ? Float32Array.from(new Float16Array(bytes, 0, count))
+    : new Float32Array(bytes, 0, count);
+}
 
 /** Reads device buffers through mapped staging buffers that are kept for the next read of the same size. */
 export class StagingRing implements Disposable {

@@ -45,7 +45,7 @@ gpuTest("Executor.write() and read() name a wrong tensor, size, type or phase", 
     executor.read("z"),
     planError("Cannot read z: the plan has no such named tensor; declare it with graph.output"),
   );
-  await assert.rejects(executor.read("half"), planError("Cannot read half: it is f16, wanted f32"));
+  await assert.rejects(executor.read("cells"), planError("Cannot read cells: it is i32, wanted f32 or f16"));
   assert.throws(() => executor.run("train"), planError("Cannot run phase train: the plan has step, norm"));
 });
 
@@ -67,6 +67,21 @@ gpuTest("ParameterStore returns what was written and refuses other sizes and nam
   const missing = "Cannot access x: the plan has no such parameter or state";
   assert.throws(() => store.write("x", values), planError(missing));
   await assert.rejects(store.read("x"), planError(missing));
+});
+
+gpuTest("Executor and ParameterStore convert 16-bit floats on their way", async (gpu) => {
+  using executor = await Executor.create(gpu, smallGraph().plan(gpu));
+  const values = Float32Array.of(1 / 3, -2049, 1e6);
+  const wanted = [...values].map(Math.f16round);
+  executor.write("half", values);
+  assert.deepEqual([...await executor.read("half")], wanted);
+  assert.deepEqual([...await executor.parameters.read("half")], wanted);
+  executor.parameters.write("half", Float32Array.of(4, 5, 6));
+  assert.deepEqual([...await executor.read("half")], [4, 5, 6]);
+  assert.throws(
+    () => executor.write("half", new Float32Array(5)),
+    planError("Cannot write half: found 12 bytes, wanted 8 [3]"),
+  );
 });
 
 gpuTest("executors of different plans share a ParameterStore by name", async (gpu) => {

@@ -17,14 +17,14 @@ export function smallGraph(unused = 0): { graph: Graph; plan(gpu: Gpu): Plan } {
   const x = graph.input("x", tensor([64]));
   const w = graph.parameter("w", tensor([64]), { kind: "zeros" });
   const total = graph.state("total", tensor([64]));
-  const half = graph.state("half", tensor([4], "f16"));
+  graph.state("half", tensor([3], "f16"));
+  graph.input("cells", tensor([4], "i32"));
   const [sum] = graph.apply(add, [x, w], {});
   const [y] = graph.apply(leakyRelu, [sum], { slope: 0.5 });
   const [updated] = graph.apply(accumulate, [total, y], { scale: 1 });
   const [squares] = graph.apply(sumSquares, [w], {});
   graph.output("y", y);
   graph.output("squares", squares);
-  void half;
   return {
     graph,
     plan: (gpu) => compile(graph, { device: gpu.facts, phases: { step: [y, updated], norm: [squares] } }),
