@@ -5,14 +5,13 @@ export { assign } from "./assign/op.ts";
 export { affineResample, type AffineResampleAttrs } from "./augment/op.ts";
 export { TRANSFORM_AT, TRANSFORM_LENGTH } from "./augment/transform.ts";
 export { cast } from "./cast/op.ts";
+export { conv3d, type Conv3dAttrs } from "./conv3d/op.ts";
 export {
-  conv3d,
-  type Conv3dAttrs,
   conv3dInputGradient,
   conv3dWeightGradient,
-  convMacs,
   type InputGradientAttrs,
-} from "./conv3d/op.ts";
+  type WeightGradientAttrs,
+} from "./conv3d/gradients.ts";
 export {
   channelSum,
   convTranspose3d,

@@ -1,15 +1,35 @@
 // Convolution as a gather, tiled in registers. Serves conv3d forward, conv3d input gradient, and both for transposed convs.
 //   forward     y[n,o,q] = b[o] + sum_{c,k} w[c,k,o] * x[n,c, s*q + k - pad]
 //   transposed  y[n,o,q] = b[o] + sum_{c,k} w[c,k,o] * x[n,c, (q + pad - k) / s]   where divisible
-// Layout   x, y: [N, C, D, H, W]; w: packed [C, K, O rounded up to 4] (pack.wgsl.ts); sources are read one after another
-// Work     1 thread = 1 tile of output voxels x 4*blocks output channels; every input value is loaded once a channel and thread
-// Limits   5 storage bindings at most (two sources, weights, bias, output); no workgroup memory
+// Layout   x, y: dense [N, C, D, H, W] or blocks [N, C, K, e, e, e], any mixture; hidden voxels of x count as 0
+//          w: packed [C, K, O rounded up to 4] (pack.wgsl.ts); sources are read one after another
+// Work     1 thread = 1 tile of output voxels x 4*quads output channels (tile.ts); every input value is loaded once a thread,
+//          channel and plane; a source in the block layout is skipped where nothing is kept
+// Limits   8 storage bindings at most (three sources, weights, bias, table, output); no workgroup memory
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
-import type { DeviceFacts, Dims3, KernelSpec } from "../../spec.ts";
+import type { DeviceFacts, DType, KernelSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
+import {
+  key,
+  type Placement,
+  placementParams,
+  type Plane,
+  PointReader,
+  storedVoxels,
+  tableParams,
+} from "./placement.ts";
+import { chooseTile, loopsDepth, type Tile, tileCount, type TileQuery, tileStep } from "./tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
+
+/** One input of a gathered convolution. */
+export interface GatherSource {
+  readonly binding: Binding;
+  readonly channels: number;
+  readonly placement: Placement;
+  readonly dtype: DType;
+}
 
 /** One gathered convolution. */
 export interface GatherDraft {
@@ -18,19 +38,35 @@ export interface GatherDraft {
   readonly direction: "forward" | "transposed";
   readonly geometry: ConvGeometry;
   readonly n: number;
-  readonly inSize: Dims3;
-  readonly outSize: Dims3;
+  readonly sources: readonly GatherSource[];
   readonly outChannels: number;
-  readonly sources: readonly { readonly binding: Binding; readonly channels: number }[];
+  readonly outPlacement: Placement;
+  readonly outType: DType;
   readonly weights: Binding;
   readonly bias: Binding | null;
+  /** The block table, `array<i32>`; needed when a source or the output is in the block layout. */
+  readonly table: Binding | null;
   readonly output: Binding;
 }
 
-/** Output voxels per axis and groups of four output channels that one thread computes. */
-export interface Tile {
-  readonly size: Dims3;
-  readonly blocks: number;
+/** One kernel tap of a tile: which weights, and which output voxel takes which point. */
+interface Tap {
+  readonly weight: string;
+  readonly uses: readonly {
+    readonly cell: string;
+    readonly plane: Plane;
+    readonly y: number;
+    readonly x: number;
+  }[];
+}
+
+function queryOf(draft: GatherDraft): TileQuery {
+  return {
+    ...draft,
+    inChannels: draft.sources.reduce((sum, s) => sum + s.channels, 0),
+    sources: draft.sources.map((s) => s.placement),
+    output: draft.outPlacement,
+  };
 }
 
 /** Offset along one axis from the tile's first input to the input of output `a` and tap `k`; null where there is none. */
@@ -41,191 +77,228 @@ function tapOffset(draft: GatherDraft, axis: 0 | 1 | 2, a: number, k: number): n
   return ((numerator % stride[axis]) + stride[axis]) % stride[axis] === 0 ? numerator / stride[axis] : null;
 }
 
-/** Input step from tile to tile along one axis. */
-function tileStep(draft: GatherDraft, tile: Tile, axis: 0 | 1 | 2): number {
-  const { stride } = draft.geometry;
-  return draft.direction === "forward" ? tile.size[axis] * stride[axis] : tile.size[axis] / stride[axis];
-}
-
-/** Chooses the largest tile that leaves enough threads for the device. */
-export function chooseTile(draft: GatherDraft): Tile {
-  const least = draft.direction === "transposed" ? draft.geometry.stride : dims(() => 1);
-  const candidates: Tile[] = [
-    draft.outChannels > 4 ? { size: [1, 2, 4], blocks: 2 } : { size: [2, 2, 4], blocks: 1 },
-    { size: [1, 2, 4], blocks: 1 },
-    { size: [1, 1, 4], blocks: 1 },
-    { size: [1, 1, 2], blocks: 1 },
-    { size: [1, 1, 1], blocks: 1 },
-  ];
-  const fitted = candidates.map(({ size, blocks }): Tile => ({
-    size: dims((a) => Math.max(size[a], least[a])),
-    blocks,
-  }));
-  const threads = (t: Tile) =>
-    draft.n * volumeOf(dims((a) => Math.ceil(draft.outSize[a] / t.size[a]))) *
-    Math.ceil(draft.outChannels / (4 * t.blocks));
-  const waste = (t: Tile) =>
-    dims((a) => Math.ceil(draft.outSize[a] / t.size[a]) * t.size[a] / draft.outSize[a]);
-  return fitted.find((t) => threads(t) >= 256 && volumeOf(waste(t)) <= 1.5) ?? fitted[fitted.length - 1];
+/** Planes and taps of a tile. With a loop over depth they are those of one turn, `kz`. */
+function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[]; taps: Tap[] } {
+  const [kd, kh, kw] = draft.geometry.kernel;
+  const [td, th, tw] = tile.size;
+  const pad = draft.geometry.padding[0];
+  const looped: Plane = {
+    key: "l",
+    z: draft.direction === "forward" ? `iz + i32(kz) - ${pad}` : `iz + ${pad} - i32(kz)`,
+  };
+  const planes = new Map<number, Plane>();
+  const taps: Tap[] = [];
+  for (let i = 0; i < (loop ? 1 : kd); i++) {
+    for (let j = 0; j < kh; j++) {
+      for (let k = 0; k < kw; k++) {
+        const uses: Tap["uses"][number][] = [];
+        for (let z = 0; z < td; z++) {
+          const oz = loop ? 0 : tapOffset(draft, 0, z, i);
+          if (oz === null) continue;
+          if (!planes.has(oz)) planes.set(oz, loop ? looped : { key: key(oz), z: `iz + ${oz}` });
+          for (let y = 0; y < th; y++) {
+            const oy = tapOffset(draft, 1, y, j);
+            if (oy === null) continue;
+            for (let x = 0; x < tw; x++) {
+              const ox = tapOffset(draft, 2, x, k);
+              if (ox !== null) uses.push({ cell: `${z}_${y}_${x}`, plane: planes.get(oz)!, y: oy, x: ox });
+            }
+          }
+        }
+        const inPlane = j * kw + k;
+        if (uses.length > 0) {
+          taps.push({
+            weight: loop ? `(kz * ${kh * kw}u + ${inPlane}u)` : `${i * kh * kw + inPlane}u`,
+            uses,
+          });
+        }
+      }
+    }
+  }
+  return { planes: [...planes].sort(([a], [b]) => a - b).map(([, plane]) => plane), taps };
 }
 
 /** Text and grid of a gathered convolution. */
-export function gatherKernel(draft: GatherDraft, tile = chooseTile(draft)): KernelSpec {
-  const { geometry: g, outSize, inSize } = draft;
-  const [td, th, tw] = tile.size;
-  const tiles = dims((a) => Math.ceil(outSize[a] / tile.size[a]));
-  const outBlocks = Math.ceil(draft.outChannels / (4 * tile.blocks));
-  const lines: string[] = [
-    `let t = tid % p.tiles; let rest = tid / p.tiles;`,
-    `let ob = (rest % p.outBlocks) * ${tile.blocks}u; let n = rest / p.outBlocks;`,
-    `if (n >= p.n) { return; }`,
-    `let tx = t % p.tilesX; let ty = (t / p.tilesX) % p.tilesY; let tz = t / (p.tilesX * p.tilesY);`,
-    `let iz = i32(tz) * ${tileStep(draft, tile, 0)}; let iy = i32(ty) * ${
-      tileStep(draft, tile, 1)
-    }; let ix = i32(tx) * ${tileStep(draft, tile, 2)};`,
+export function gatherKernel(draft: GatherDraft, tile = chooseTile(queryOf(draft))): KernelSpec {
+  const query = queryOf(draft);
+  const loop = loopsDepth(query, tile);
+  const step = tileStep(query, tile);
+  const { planes, taps } = tapsOf(draft, tile, loop);
+  const uses = taps.flatMap((tap) => tap.uses);
+  const offsets = {
+    y: [...new Set(uses.map((u) => u.y))].sort((a, b) => a - b),
+    x: [...new Set(uses.map((u) => u.x))].sort((a, b) => a - b),
+  };
+  const readers = draft.sources.map((s, i) =>
+    new PointReader(`s${i}`, s.binding.name, s.placement, step, offsets)
+  );
+  const cells = cellsOf(tile);
+  const body = [
+    ...tileLines(draft, tile),
+    `let iz = i32(tz) * ${step[0]}; let iy = i32(ty) * ${step[1]}; let ix = i32(tx) * ${step[2]};`,
+    ...startLines(draft, tile, cells),
+    ...readers.flatMap((reader) => reader.axisLines()),
+    ...(loop ? [`for (var kz = 0u; kz < ${draft.geometry.kernel[0]}u; kz++) {`] : []),
+    ...draft.sources.flatMap((_, s) => sourceLines(draft, tile, readers[s], s, planes, taps)),
+    ...(loop ? [`}`] : []),
+    ...storeLines(draft, tile, cells),
   ];
-  const cells: [number, number, number][] = [];
-  for (let z = 0; z < td; z++) {
-    for (let y = 0; y < th; y++) for (let x = 0; x < tw; x++) cells.push([z, y, x]);
-  }
-  for (let b = 0; b < tile.blocks; b++) {
-    const bias = draft.bias
-      ? `vec4f(${
-        [0, 1, 2, 3].map((j) => `bias[min((ob + ${b}u) * 4u + ${j}u, p.outChannels - 1u)]`).join(", ")
-      })`
-      : "vec4f()";
-    lines.push(`let start${b} = ${bias};`);
-    for (const [z, y, x] of cells) lines.push(`var a${z}_${y}_${x}_${b} = start${b};`);
-  }
-  const plan = tapPlan(draft, tile);
-  for (const axis of [0, 1, 2] as const) {
-    const name = "zyx"[axis];
-    for (const o of plan.offsets[axis]) {
-      lines.push(
-        `let ok${name}${key(o)} = (i${name} + ${o} >= 0) & (i${name} + ${o} < i32(p.in${"DHW"[axis]}));`,
-      );
-    }
-  }
-  for (const row of plan.rows) {
-    const [oz, oy] = row.split(",").map(Number);
-    lines.push(`let r${key(oz)}${key(oy)} = ((iz + ${oz}) * i32(p.inH) + iy + ${oy}) * i32(p.inW) + ix;`);
-    lines.push(`let k${key(oz)}${key(oy)} = okz${key(oz)} & oky${key(oy)};`);
-  }
-  draft.sources.forEach((source, s) => {
-    lines.push(`for (var c = 0u; c < p.channels${s}; c++) {`);
-    lines.push(`let plane = i32((n * p.channels${s} + c) * p.inVoxels);`);
-    lines.push(
-      `let wbase = (c + ${s === 0 ? "0u" : "p.channels0"}) * ${volumeOf(g.kernel)}u * p.outQuads + ob;`,
-    );
-    for (const point of plan.points) {
-      const [oz, oy, ox] = point.split(",").map(Number);
-      lines.push(
-        `let v${key(oz)}${key(oy)}${key(ox)} = select(0.0, ${source.binding.name}[u32(plane + r${key(oz)}${
-          key(oy)
-        } + ${ox})], k${key(oz)}${key(oy)} & okx${key(ox)});`,
-      );
-    }
-    for (const { tap, uses } of plan.taps) {
-      for (let b = 0; b < tile.blocks; b++) {
-        const adds = uses.map(({ cell, point }) => {
-          const v = `v${point.map(key).join("")}`;
-          const a = `a${cell.join("_")}_${b}`;
-          return `${a} = fma(w, vec4f(${v}), ${a});`;
-        });
-        lines.push(`{ let w = weights[wbase + ${tap}u * p.outQuads + ${b}u]; ${adds.join(" ")} }`);
-      }
-    }
-    lines.push(`}`);
-  });
-  lines.push(...storeLines(tile, cells));
+  const blocks = [draft.outPlacement, ...draft.sources.map((s) => s.placement)].find((at) => at.blocks)
+    ?.blocks;
+  const tiles = tileCount(draft.outPlacement, tile);
+  const outBlocks = Math.ceil(draft.outChannels / (4 * tile.quads));
   return kernel({
     label: draft.label,
     device: draft.device,
     bindings: [
-      ...draft.sources.map((s) => s.binding),
+      ...draft.sources.map((s) => ({ ...s.binding, type: s.dtype })),
       { ...draft.weights, type: "vec4f" },
       ...(draft.bias ? [draft.bias] : []),
-      draft.output,
+      ...(draft.table ? [{ ...draft.table, type: "i32" }] : []),
+      { ...draft.output, type: draft.outType },
     ],
     params: {
       n: draft.n,
-      tiles: volumeOf(tiles),
-      tilesX: tiles[2],
-      tilesY: tiles[1],
+      tiles,
       outBlocks,
       outQuads: Math.ceil(draft.outChannels / 4),
       outChannels: draft.outChannels,
-      outD: outSize[0],
-      outH: outSize[1],
-      outW: outSize[2],
-      inD: inSize[0],
-      inH: inSize[1],
-      inW: inSize[2],
-      inVoxels: volumeOf(inSize),
+      outVoxels: storedVoxels(draft.outPlacement),
+      ...outputParams(draft.outPlacement, tile),
+      ...tableParams(blocks ?? null),
+      ...Object.assign({}, ...draft.sources.map((s, i) => placementParams(`s${i}`, s.placement))),
       ...Object.fromEntries(draft.sources.map((s, i) => [`channels${i}`, s.channels])),
     },
-    groups: Math.ceil(draft.n * outBlocks * volumeOf(tiles) / WORKGROUP),
-    body: lines.join("\n"),
+    groups: Math.ceil(draft.n * outBlocks * tiles / WORKGROUP),
+    body: body.join("\n"),
   });
 }
 
-/** Which inputs a tile needs, and for each tap which (cell, input) pairs it joins. */
-function tapPlan(draft: GatherDraft, tile: Tile) {
-  const [kd, kh, kw] = draft.geometry.kernel;
-  const points = new Set<string>();
-  const taps: { tap: number; uses: { cell: number[]; point: number[] }[] }[] = [];
-  for (let i = 0; i < kd; i++) {
-    for (let j = 0; j < kh; j++) {
-      for (let k = 0; k < kw; k++) {
-        const uses: { cell: number[]; point: number[] }[] = [];
-        for (let z = 0; z < tile.size[0]; z++) {
-          for (let y = 0; y < tile.size[1]; y++) {
-            for (let x = 0; x < tile.size[2]; x++) {
-              const point = [tapOffset(draft, 0, z, i), tapOffset(draft, 1, y, j), tapOffset(draft, 2, x, k)];
-              if (point.includes(null)) continue;
-              uses.push({ cell: [z, y, x], point: point as number[] });
-              points.add(point.join(","));
-            }
-          }
-        }
-        if (uses.length > 0) taps.push({ tap: (i * kh + j) * kw + k, uses });
-      }
-    }
+function cellsOf(tile: Tile): readonly [number, number, number][] {
+  const cells: [number, number, number][] = [];
+  for (let z = 0; z < tile.size[0]; z++) {
+    for (let y = 0; y < tile.size[1]; y++) for (let x = 0; x < tile.size[2]; x++) cells.push([z, y, x]);
   }
-  const sorted = [...points].sort((a, b) => compare(a.split(",").map(Number), b.split(",").map(Number)));
+  return cells;
+}
+
+/** Numbers of a tile along the axes of the volume: `tz`, `ty`, `tx`; in blocks also `at`, the tile's first stored element. */
+function tileLines(draft: GatherDraft, tile: Tile): string[] {
+  const head = [
+    `let t = tid % p.tiles; let rest = tid / p.tiles;`,
+    `let ob = (rest % p.outBlocks) * ${tile.quads}u; let n = rest / p.outBlocks;`,
+    `if (n >= p.n) { return; }`,
+  ];
+  if (!draft.outPlacement.blocks) {
+    return [
+      ...head,
+      `let tx = t % p.tilesX; let ty = (t / p.tilesX) % p.tilesY; let tz = t / (p.tilesX * p.tilesY);`,
+    ];
+  }
+  const [td, th, tw] = tile.size;
+  return [
+    ...head,
+    `let sx = t % p.tilesX; let sy = (t / p.tilesX) % p.tilesY; let sz = (t / (p.tilesX * p.tilesY)) % p.tilesZ;`,
+    `let kept = t / (p.tilesX * p.tilesY * p.tilesZ);`,
+    `let row = n * u32(p.tableLength);`,
+    `if (kept >= u32(blockTable[row])) { return; }`,
+    `let cell = u32(blockTable[row + 1u + u32(p.cells) + kept]);`,
+    `let gridH = u32(p.gridH); let gridW = u32(p.gridW);`,
+    `let tx = (cell % gridW) * p.tilesX + sx; let ty = ((cell / gridW) % gridH) * p.tilesY + sy;`,
+    `let tz = cell / (gridW * gridH) * p.tilesZ + sz;`,
+    `let at = ((kept * p.tilesZ * ${td}u + sz * ${td}u) * (p.tilesY * ${th}u) + sy * ${th}u) * (p.tilesX * ${tw}u) + sx * ${tw}u;`,
+  ];
+}
+
+function outputParams(output: Placement, tile: Tile): Record<string, number> {
+  const { blocks, size } = output;
+  const extent = blocks ? blocks.edge : size;
+  const tiles = dims((a) => Math.ceil(extent[a] / tile.size[a]));
   return {
-    taps,
-    points: sorted,
-    rows: [...new Set(sorted.map((p) => p.split(",").slice(0, 2).join(",")))],
-    offsets: ([0, 1, 2] as const).map((axis) => [...new Set(sorted.map((p) => Number(p.split(",")[axis])))]),
+    tilesX: tiles[2],
+    tilesY: tiles[1],
+    tilesZ: tiles[0],
+    outD: extent[0],
+    outH: extent[1],
+    outW: extent[2],
   };
 }
 
-function compare(a: readonly number[], b: readonly number[]): number {
-  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+/** Accumulators, starting at the bias. */
+function startLines(draft: GatherDraft, tile: Tile, cells: readonly [number, number, number][]): string[] {
+  const lines: string[] = [];
+  for (let q = 0; q < tile.quads; q++) {
+    const bias = draft.bias
+      ? `vec4f(${
+        [0, 1, 2, 3].map((j) => `bias[min((ob + ${q}u) * 4u + ${j}u, p.outChannels - 1u)]`).join(", ")
+      })`
+      : "vec4f()";
+    lines.push(`let start${q} = ${bias};`);
+    for (const cell of cells) lines.push(`var a${cell.join("_")}_${q} = start${q};`);
+  }
+  return lines;
 }
 
-/** An offset as part of a WGSL name: `m1` for -1. */
-function key(offset: number): string {
-  return offset < 0 ? `m${-offset}` : `p${offset}`;
-}
-
-function storeLines(tile: Tile, cells: readonly [number, number, number][]): string[] {
+/** Adds one source to the accumulators. */
+function sourceLines(
+  draft: GatherDraft,
+  tile: Tile,
+  reader: PointReader,
+  s: number,
+  planes: readonly Plane[],
+  taps: readonly Tap[],
+): string[] {
+  const source = draft.sources[s];
+  const before = draft.sources.slice(0, s).map((_, i) => `p.channels${i}`).join(" + ") || "0u";
+  const load = (index: string) =>
+    source.dtype === "f16" ? `f32(${source.binding.name}[${index}])` : `${source.binding.name}[${index}]`;
+  const any = reader.anyStored(planes);
   const lines = [
-    `let oz = tz * ${tile.size[0]}u; let oy = ty * ${tile.size[1]}u; let ox = tx * ${tile.size[2]}u;`,
-    `let outVoxels = p.outD * p.outH * p.outW;`,
+    `{`,
+    ...planes.flatMap((plane) => reader.planeLines(plane)),
+    ...(any ? [`if (${any}) {`] : []),
+    `for (var c = 0u; c < p.channels${s}; c++) {`,
+    `let plane = i32(n * p.channels${s} + c) * p.s${s}Voxels;`,
+    `let wbase = (c + ${before}) * ${volumeOf(draft.geometry.kernel)}u * p.outQuads + ob;`,
   ];
-  for (let b = 0; b < tile.blocks; b++) {
+  const name = (u: Tap["uses"][number]) => `v${u.plane.key}${key(u.y)}${key(u.x)}`;
+  const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(u), u]));
+  for (
+    const [v, u] of [...points].sort(([, a], [, b]) =>
+      planes.indexOf(a.plane) - planes.indexOf(b.plane) || a.y - b.y || a.x - b.x
+    )
+  ) {
+    lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, load)};`);
+  }
+  for (const tap of taps) {
+    for (let q = 0; q < tile.quads; q++) {
+      const adds = tap.uses.map((u) => `a${u.cell}_${q} = fma(w, vec4f(${name(u)}), a${u.cell}_${q});`);
+      lines.push(`{ let w = weights[wbase + ${tap.weight} * p.outQuads + ${q}u]; ${adds.join(" ")} }`);
+    }
+  }
+  return [...lines, `}`, ...(any ? [`}`] : []), `}`];
+}
+
+function storeLines(draft: GatherDraft, tile: Tile, cells: readonly [number, number, number][]): string[] {
+  const value = (v: string) => draft.outType === "f16" ? `f16(${v})` : v;
+  const inBlocks = draft.outPlacement.blocks !== null;
+  const lines = inBlocks ? [] : [
+    `let oz = tz * ${tile.size[0]}u; let oy = ty * ${tile.size[1]}u; let ox = tx * ${tile.size[2]}u;`,
+    `let at = (oz * p.outH + oy) * p.outW + ox;`,
+  ];
+  for (let q = 0; q < tile.quads; q++) {
     for (let j = 0; j < 4; j++) {
       lines.push(
-        `{ let o = (ob + ${b}u) * 4u + ${j}u; if (o < p.outChannels) { let at = (n * p.outChannels + o) * outVoxels;`,
+        `{ let o = (ob + ${q}u) * 4u + ${j}u; if (o < p.outChannels) { let to = (n * p.outChannels + o) * p.outVoxels + at;`,
       );
       for (const [z, y, x] of cells) {
+        const store = `y[to + (${z}u * p.outH + ${y}u) * p.outW + ${x}u] = ${
+          value(`a${z}_${y}_${x}_${q}.${"xyzw"[j]}`)
+        };`;
         lines.push(
-          `if (oz + ${z}u < p.outD && oy + ${y}u < p.outH && ox + ${x}u < p.outW) { ` +
-            `y[at + ((oz + ${z}u) * p.outH + oy + ${y}u) * p.outW + ox + ${x}u] = a${z}_${y}_${x}_${b}.${
-              "xyzw"[j]
-            }; }`,
+          inBlocks
+            ? store
+            : `if (oz + ${z}u < p.outD && oy + ${y}u < p.outH && ox + ${x}u < p.outW) { ${store} }`,
         );
       }
       lines.push(`} }`);

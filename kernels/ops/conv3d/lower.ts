@@ -23,7 +23,7 @@ export interface GatherWeights {
 
 /** Packs the weights into scratch, then gathers into output 0. Forward gathers sum over I, transposed ones over O. */
 export function lowerGather(
-  draft: Omit<GatherDraft, "weights" | "output">,
+  draft: Omit<GatherDraft, "weights">,
   weights: GatherWeights,
 ): Lowering {
   const [outChannels, inChannels] = weights.spec.shape;
@@ -48,7 +48,7 @@ export function lowerGather(
         source: weights.binding,
         target: scratch(0, "packed", "read_write"),
       }),
-      gatherKernel({ ...draft, weights: scratch(0, "weights", "read"), output: output(0, "y") }),
+      gatherKernel({ ...draft, weights: scratch(0, "weights", "read") }),
     ],
   };
 }

@@ -5,6 +5,8 @@ import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
 import { count, require, sameShape, streamCost, volume } from "../check.ts";
 import { type ConvGeometry, dims, volumeOf } from "../conv3d/geometry.ts";
 import { lowerGather, lowerWeightGradient } from "../conv3d/lower.ts";
+import { gatherSources } from "../conv3d/operands.ts";
+import { placementOf } from "../conv3d/placement.ts";
 import {
   convBiasGradient,
   convForward,
@@ -68,7 +70,7 @@ export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
         `bias has shape [${inputs[2].shape}], wanted [${w.shape[1]}]`,
       );
     }
-    return [tensor([x.n, w.shape[1], ...dims((a) => x.size[a] * attrs.stride[a])])];
+    return [tensor([x.n, w.shape[1], ...dims((a) => x.size[a] * attrs.stride[a])], inputs[0].dtype)];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], outputs[0])),
   lower({ inputs: [x, w], outputs: [y], attrs, device }) {
@@ -81,11 +83,13 @@ export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
       direction: "transposed",
       geometry: geometry(attrs.stride),
       n: s.n,
-      inSize: s.outSize,
-      outSize: s.inSize,
+      sources: gatherSources([x]),
       outChannels: s.inChannels,
-      sources: [{ binding: input(0, "x0"), channels: s.outChannels }],
+      outPlacement: placementOf(y),
+      outType: y.dtype,
       bias: attrs.bias ? input(2, "bias") : null,
+      table: null,
+      output: output(0, "y"),
     }, { spec: w, binding: input(1, "w") });
   },
   gradient({ inputs: [x, w], gradients: [dy], needed, attrs, apply }) {
@@ -106,7 +110,7 @@ export const convTranspose3dInputGradient: OpDef<ConvTranspose3dAttrs> = {
   name: "convTranspose3dInputGradient",
   infer([dy, w], attrs) {
     const { n, size } = volume("convTranspose3dInputGradient", "dy", dy);
-    return [tensor([n, w.shape[0], ...dims((a) => size[a] / attrs.stride[a])])];
+    return [tensor([n, w.shape[0], ...dims((a) => size[a] / attrs.stride[a])], dy.dtype)];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(outputs[0], inputs[0])),
   lower({ inputs: [dy, w], outputs: [dx], attrs, device }) {
@@ -119,11 +123,13 @@ export const convTranspose3dInputGradient: OpDef<ConvTranspose3dAttrs> = {
       direction: "forward",
       geometry: geometry(attrs.stride),
       n: s.n,
-      inSize: s.inSize,
-      outSize: s.outSize,
+      sources: gatherSources([dy]),
       outChannels: s.outChannels,
-      sources: [{ binding: input(0, "x0"), channels: s.inChannels }],
+      outPlacement: placementOf(dx),
+      outType: dx.dtype,
       bias: null,
+      table: null,
+      output: output(0, "y"),
     }, { spec: w, binding: input(1, "w") });
   },
   reference({ inputs: [dy, w], inputSpecs, outputSpecs: [dx], attrs }) {

@@ -1,0 +1,144 @@
+/** Chooses how many outputs a thread of a gathered convolution computes, by rule from shape and device. */
+import type { DeviceFacts, Dims3 } from "../../spec.ts";
+import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
+import { fitsBlocks, type Placement } from "./placement.ts";
+
+/** Output voxels per axis and groups of four output channels that one thread computes. */
+export interface Tile {
+  readonly size: Dims3;
+  readonly quads: number;
+}
+
+/** What a choice depends on. */
+export interface TileQuery {
+  readonly device: DeviceFacts;
+  readonly direction: "forward" | "transposed";
+  readonly geometry: ConvGeometry;
+  readonly n: number;
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly sources: readonly Placement[];
+  readonly output: Placement;
+}
+
+/** Input voxels from tile to tile along each axis. */
+export function tileStep(query: Pick<TileQuery, "direction" | "geometry">, tile: Tile): Dims3 {
+  const { stride } = query.geometry;
+  return dims((a) => query.direction === "forward" ? tile.size[a] * stride[a] : tile.size[a] / stride[a]);
+}
+
+/** Whether the depth of the kernel is a loop; otherwise it is unrolled like height and width. */
+export function loopsDepth({ direction, geometry: { kernel, stride } }: TileQuery, tile: Tile): boolean {
+  return kernel[0] > 1 && tile.size[0] === 1 && (direction === "forward" || stride[0] === 1);
+}
+
+/** Number of tiles of a sample. */
+export function tileCount(output: Placement, tile: Tile): number {
+  const { blocks, size } = output;
+  return blocks
+    ? blocks.kept * volumeOf(dims((a) => blocks.edge[a] / tile.size[a]))
+    : volumeOf(dims((a) => Math.ceil(size[a] / tile.size[a])));
+}
+
+/** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
+const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1, thread: 2000 } as const;
+/** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
+const ACCUMULATORS = { software: 256, gpu: 64 } as const;
+/** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
+const UNROLLED = 700;
+/** Multiply-adds below which a software device spends more time compiling than computing. */
+const SMALL = 4e6;
+
+const SOFTWARE_TILES: readonly Dims3[] = [
+  [1, 4, 8],
+  [1, 4, 4],
+  [1, 6, 6],
+  [1, 5, 5],
+  [1, 2, 4],
+  [2, 4, 8],
+  [2, 4, 4],
+  [2, 2, 4],
+  [2, 2, 2],
+  [1, 2, 2],
+  [1, 1, 1],
+];
+const GPU_TILES: readonly Tile[] = [
+  { size: [1, 2, 4], quads: 2 },
+  { size: [2, 2, 4], quads: 1 },
+  { size: [2, 2, 2], quads: 2 },
+  { size: [1, 2, 4], quads: 1 },
+  { size: [1, 1, 4], quads: 1 },
+  { size: [1, 2, 2], quads: 2 },
+  { size: [1, 1, 2], quads: 1 },
+  { size: [1, 1, 1], quads: 4 },
+  { size: [1, 1, 1], quads: 1 },
+];
+
+/** The cheapest tile that fits layouts and device. */
+export function chooseTile(query: TileQuery): Tile {
+  const { device, outChannels } = query;
+  const quads = Math.ceil(outChannels / 4);
+  const least = query.direction === "transposed" ? query.geometry.stride : dims(() => 1);
+  const candidates = device.software
+    ? SOFTWARE_TILES.flatMap((size) => [1, 2, 4, 8].map((q) => atLeast(size, q, least)))
+    : GPU_TILES.map((tile) => atLeast(tile.size, tile.quads, least));
+  const limit = device.software ? ACCUMULATORS.software : ACCUMULATORS.gpu;
+  const fitting = candidates.filter((tile) =>
+    volumeOf(tile.size) * 4 * tile.quads <= limit && (tile.quads === 1 || tile.quads <= quads) &&
+    fits(query, tile)
+  );
+  if (!device.software) {
+    return fitting.find((tile) => enoughThreads(query, tile)) ?? fitting[fitting.length - 1];
+  }
+  const macs = query.n * outChannels * query.inChannels * volumeOf(query.geometry.kernel) *
+    volumeOf(query.output.size);
+  if (macs < SMALL) {
+    const small = fitting.filter((tile) => volumeOf(tile.size) * tile.quads <= Math.max(4, volumeOf(least)));
+    return small.reduce((best, tile) => volumeOf(tile.size) > volumeOf(best.size) ? tile : best);
+  }
+  const costs = fitting.map((tile) => softwareCost(query, tile));
+  return fitting[costs.indexOf(Math.min(...costs))];
+}
+
+function atLeast(size: Dims3, quads: number, least: Dims3): Tile {
+  return { size: dims((a) => Math.max(size[a], least[a])), quads };
+}
+
+function fits(query: TileQuery, tile: Tile): boolean {
+  const { direction, geometry: { stride }, output, sources } = query;
+  if (direction === "transposed" && tile.size.some((extent, a) => extent % stride[a] !== 0)) return false;
+  if (output.blocks && output.blocks.edge.some((e, a) => e % tile.size[a] !== 0)) return false;
+  if (tile.size.some((extent, a) => extent >= 2 * Math.max(output.size[a], stride[a]))) return false;
+  const step = tileStep(query, tile);
+  return sources.every((source) => fitsBlocks(source, step));
+}
+
+function enoughThreads(query: TileQuery, tile: Tile): boolean {
+  const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
+  const waste = tileCount(query.output, tile) * volumeOf(tile.size) /
+    (query.output.blocks
+      ? query.output.blocks.kept * volumeOf(query.output.blocks.edge)
+      : volumeOf(query.output.size));
+  return threads >= 4096 && waste <= 1.5;
+}
+
+/** Estimated cycles on a software device with two cores and eight lanes; infinite when the text would be too long. */
+function softwareCost(query: TileQuery, tile: Tile): number {
+  const { direction, geometry: { kernel, stride } } = query;
+  const depth = loopsDepth(query, tile) ? kernel[0] : 1;
+  const spread = dims((a) =>
+    direction === "forward"
+      ? (tile.size[a] - 1) * stride[a] + kernel[a]
+      : tile.size[a] / stride[a] + Math.ceil(kernel[a] / stride[a]) - 1
+  );
+  const points = depth > 1 ? depth * tile.size[0] * spread[1] * spread[2] : volumeOf(spread);
+  const taps = volumeOf(kernel);
+  const sharing = direction === "forward" ? 1 : volumeOf(stride);
+  const fmas = volumeOf(tile.size) * taps * tile.quads / sharing;
+  if (fmas / depth > UNROLLED) return Infinity;
+  const perChannel = points * SOFTWARE.load + taps * tile.quads * SOFTWARE.weights +
+    4 * fmas * SOFTWARE.multiplyAdd;
+  const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
+  const vectors = Math.ceil(threads / 8);
+  return 2 * Math.ceil(vectors / 2) * (perChannel * query.inChannels + SOFTWARE.thread);
+}
