@@ -15,6 +15,7 @@ import { reconstructionError } from "../kernels/ops/loss/op.ts";
 import { applyMask, expandMask, tokenFill } from "../kernels/ops/mask/op.ts";
 import { writeMetrics } from "../kernels/ops/metrics/op.ts";
 import { clipScale, sumSquares } from "../kernels/ops/optimizer/clip.ts";
+import { updateLossScale } from "../kernels/ops/optimizer/loss_scale.ts";
 import { adamwUpdate, sgdUpdate } from "../kernels/ops/optimizer/op.ts";
 import { avgPool3d, maxPool3d } from "../kernels/ops/pool/op.ts";
 import { gaussianAxis } from "../kernels/ops/ssim/gaussian_axis.ts";
@@ -226,6 +227,12 @@ const otherFamilies: readonly CaseFamily[] = [
     clip,
     scalars,
   ]),
+  single({
+    op: updateLossScale,
+    attrs: { growthInterval: 2000, smallest: 1, largest: 2 ** 24 },
+    shape: "1",
+    inputs: [{ shape: [1], contents: "positive" }, { shape: [1], contents: "positive" }, clip],
+  }),
   single({
     op: writeMetrics,
     attrs: { picks: [{ input: 0, element: 0 }, { input: 1, element: 2 }] },

@@ -35,6 +35,7 @@ export {
 export { applyMask, expandMask, tokenFill, tokenGradient } from "./mask/op.ts";
 export { type MetricsAttrs, writeMetrics } from "./metrics/op.ts";
 export { type ClipAttrs, clipScale, sumSquares } from "./optimizer/clip.ts";
+export { type LossScaleAttrs, updateLossScale } from "./optimizer/loss_scale.ts";
 export { type AdamwAttrs, adamwUpdate, type SgdAttrs, sgdUpdate, STEP_SCALARS } from "./optimizer/op.ts";
 export {
   avgPool3d,

@@ -5,16 +5,10 @@ import { Graph } from "../../kernels/graph/graph.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { cast } from "../../kernels/ops/cast/op.ts";
 import { elementCount, tensor } from "../../kernels/spec.ts";
-import { gpuTest, hasAdapter, testGpu } from "../support/gpu.ts";
+import { gpuTest } from "../support/gpu.ts";
+import { halfTest } from "../support/half.ts";
 import { checkGradient, checkOp, noise, runOnGpu } from "../support/ops.ts";
 import { toleranceFor } from "../support/tolerance.ts";
-
-const half = hasAdapter && (await testGpu()).facts.f16;
-if (hasAdapter && !half) console.log("Tests of 16-bit casts are skipped: the adapter has no shader-f16");
-
-/** Registers a GPU test that needs 16-bit floats. */
-const halfTest: typeof gpuTest = (name, run) =>
-  half ? gpuTest(name, run) : Deno.test({ name, ignore: true, fn: () => {} });
 
 gpuTest(
   "cast() from f32 to f32 is a copy, and so is its gradient",
@@ -53,6 +47,16 @@ for (const shape of [[1], [3, 5], [2, 3, 7, 5, 11]]) {
     });
   });
 }
+
+halfTest("cast() to f16 makes what is too large infinite", async (gpu) => {
+  const graph = new Graph();
+  const x = graph.input("x", tensor([8]));
+  const [narrow] = graph.apply(cast, [x], { to: "f16" });
+  const data = Float32Array.of(65504, -65504, 65600, -65600, 1e38, Infinity, -Infinity, NaN);
+  const [found] = await runOnGpu(gpu, graph, new Map([[x, data]]), [narrow]);
+  const inf = Infinity;
+  assert.deepEqual([...found], [65504, -65504, inf, -inf, inf, inf, -inf, NaN]);
+});
 
 halfTest("cast() passes the gradient through both directions", async (gpu) => {
   const graph = new Graph();

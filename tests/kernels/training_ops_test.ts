@@ -4,6 +4,7 @@ import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { reconstructionError } from "../../kernels/ops/loss/op.ts";
 import { writeMetrics } from "../../kernels/ops/metrics/op.ts";
 import { clipScale, sumSquares } from "../../kernels/ops/optimizer/clip.ts";
+import { updateLossScale } from "../../kernels/ops/optimizer/loss_scale.ts";
 import { adamwUpdate, sgdUpdate } from "../../kernels/ops/optimizer/op.ts";
 import { elementCount, type OpDef, tensor } from "../../kernels/spec.ts";
 import { compile } from "../../kernels/graph/plan.ts";
@@ -55,6 +56,53 @@ gpuTest("sumSquares() and clipScale() match the reference", async (gpu) => {
     inputs: [{ shape: [1], data: Float32Array.of(Infinity) }],
     tolerance: { atol: 0, rtol: 0 },
   });
+});
+
+gpuTest("clipScale() unscales before it clips", async (gpu) => {
+  for (const [squares, maxNorm] of [[9 * 2 ** 20, 1], [9 * 2 ** 20, null], [Infinity, 1]] as const) {
+    await checkOp(gpu, {
+      op: clipScale,
+      attrs: { maxNorm, scaled: true },
+      inputs: [squares, 0, 1024].map((v) => ({ shape: [1], data: Float32Array.of(v) })),
+      tolerance: toleranceFor(2),
+    });
+  }
+});
+
+gpuTest("updateLossScale() halves after an overflow and doubles after enough good steps", async (gpu) => {
+  const attrs = { growthInterval: 3, smallest: 1, largest: 16 };
+  const graph = new Graph();
+  const [scale, good] = [graph.state("scale", tensor([1])), graph.state("good", tensor([1]))];
+  const clip = graph.input("clip", tensor([4]));
+  const updated = graph.apply(updateLossScale, [scale, good, clip], attrs);
+  const plan = compile(graph, { device: gpu.facts, phases: { update: updated } });
+  using executor = await Executor.create(gpu, plan);
+  executor.write("scale", Float32Array.of(4));
+  const found: number[][] = [];
+  let wanted = [4, 0];
+  const steps = [1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
+  for (const finite of steps) {
+    const contents = Float32Array.of(finite ? 1 : NaN, finite, finite, wanted[0]);
+    executor.write("clip", contents);
+    executor.run("update");
+    found.push([(await executor.read("scale"))[0], (await executor.read("good"))[0]]);
+    const feeds = [...wanted.map((v) => Float64Array.of(v)), Float64Array.from(contents)];
+    const inputSpecs = [scale, good, clip].map((v) => v.spec);
+    wanted = updateLossScale.reference({
+      inputs: feeds,
+      inputSpecs,
+      outputSpecs: inputSpecs.slice(0, 2),
+      attrs,
+    })
+      .map(([v]) => v);
+    assertAllClose(found.at(-1)!, wanted, { atol: 0, rtol: 0 }, `after ${found.length} steps`);
+  }
+  assertAllClose(
+    found.map(([s]) => s),
+    [4, 4, 2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 8, 4, 2, 1, 1, 1],
+    { atol: 0, rtol: 0 },
+    "scales",
+  );
 });
 
 /** Runs an in-place update on persistent tensors twice and compares every state with the reference. */

@@ -7,7 +7,7 @@ import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
-import { elementCount, type OpDef, tensor, type TensorSpec } from "../../kernels/spec.ts";
+import { type DType, elementCount, type OpDef, tensor, type TensorSpec } from "../../kernels/spec.ts";
 import { assertAllClose, type Tolerance } from "./tolerance.ts";
 
 /** Deterministic numbers in (-1, 1) by index and seed. */
@@ -22,13 +22,20 @@ export function noise(length: number, seed: number): Float32Array<ArrayBuffer> {
   return out;
 }
 
+/** What a tensor holds of some numbers: f16 rounds them. */
+export function roundTo(spec: TensorSpec, data: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  return spec.dtype === "f16" ? data.map(Math.f16round) as Float32Array<ArrayBuffer> : data;
+}
+
 /** One case: an operation, contents of its inputs, attributes. */
 export interface OpCase<A> {
   readonly op: OpDef<A>;
   readonly attrs: A;
   readonly inputs: readonly {
     readonly shape: readonly number[];
+    /** Contents, noise unless given; rounded to what the type can hold. */
     readonly data?: Float32Array<ArrayBuffer>;
+    readonly dtype?: DType;
   }[];
   readonly tolerance: Tolerance;
   /** Inputs without a gradient, e.g. masks. */
@@ -49,15 +56,15 @@ interface Built {
 export function buildCase<A>(c: OpCase<A>): Built {
   const graph = new Graph();
   const feeds = new Map<Value, Float32Array<ArrayBuffer>>();
-  const inputs = c.inputs.map(({ shape, data }, i) => {
-    const value = graph.input(`in${i}`, tensor(shape));
-    feeds.set(value, data ?? noise(elementCount(shape), i));
+  const inputs = c.inputs.map(({ shape, data, dtype }, i) => {
+    const value = graph.input(`in${i}`, tensor(shape, dtype));
+    feeds.set(value, roundTo(value.spec, data ?? noise(elementCount(shape), i)));
     return value;
   });
   const outputs = graph.apply(c.op, inputs, c.attrs);
   if (!c.op.gradient) return { graph, inputs, outputs, gradients: [], seeds: [], feeds };
   const seed = graph.input("seed", outputs[0].spec);
-  feeds.set(seed, noise(elementCount(outputs[0].spec.shape), 77));
+  feeds.set(seed, roundTo(seed.spec, noise(elementCount(outputs[0].spec.shape), 77)));
   const wrt = inputs.filter((_, i) => !c.constant?.includes(i));
   const result = differentiate(graph, { seeds: new Map([[outputs[0], seed]]), wrt, add });
   return {

@@ -6,9 +6,14 @@ export interface Tolerance {
   readonly rtol: number;
 }
 
-/** Budget of an f32 result that sums about `terms` products of numbers of size 1. */
-export function toleranceFor(terms: number): Tolerance {
-  return { atol: 2 ** -23 * 4 * Math.sqrt(terms + 1), rtol: 2 ** -23 * 16 };
+/**
+ * Budget of a result that sums about `terms` products of numbers of size 1 in f32.
+ *
+ * Stored as f16 it is rounded once more, by up to one unit of 11 significant bits, and below 2^-14 it may become 0.
+ */
+export function toleranceFor(terms: number, dtype: "f32" | "f16" = "f32"): Tolerance {
+  const single = { atol: 2 ** -23 * 4 * Math.sqrt(terms + 1), rtol: 2 ** -23 * 16 };
+  return dtype === "f32" ? single : { atol: single.atol + 2 ** -14, rtol: single.rtol + 2 ** -10 };
 }
 
 /**

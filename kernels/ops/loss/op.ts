@@ -1,8 +1,17 @@
 /** Mean absolute or squared error, over all voxels or weighted by a mask. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, kernel, output, scratch } from "../../wgsl/module.ts";
+import { input, kernel, load, output, scratch, store } from "../../wgsl/module.ts";
 import { channelMap, channelSums, partialSpec } from "../channelwise.ts";
-import { count, require, requireSame, sameShape, streamCost, volume } from "../check.ts";
+import {
+  count,
+  require,
+  requireFloat,
+  requireSameShape,
+  requireSingle,
+  sameShape,
+  streamCost,
+  volume,
+} from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 
 /** Attributes of {@link reconstructionError}. */
@@ -21,7 +30,9 @@ function weight(attrs: ReconstructionErrorAttrs, m: number): number {
 
 function checkInputs(op: string, inputs: readonly TensorSpec[], attrs: ReconstructionErrorAttrs): void {
   const x = volume(op, "prediction", inputs[0]);
-  requireSame(op, inputs[0], inputs[1], "prediction and target");
+  requireSameShape(op, inputs[0], inputs[1], "prediction and target");
+  requireFloat(op, "prediction", inputs[0]);
+  requireSingle(op, "target", inputs[1]);
   if (attrs.region === "all") return;
   const wanted = [x.n, 1, ...x.size];
   require(
@@ -29,14 +40,16 @@ function checkInputs(op: string, inputs: readonly TensorSpec[], attrs: Reconstru
     op,
     `mask has shape [${inputs[2]?.shape}], wanted [${wanted}]`,
   );
+  requireSingle(op, "mask", inputs[2]);
 }
 
 /**
  * `L = sum w |prediction - target|^power / sum w`, one mean over the whole batch.
  *
  * Inputs `[prediction, target]` of shape `[N, C, D, H, W]` and, unless region is `all`, mask `[N, 1, D, H, W]`
- * (1 = visible); `w` is 1, `1 - mask` or `mask`. Outputs: loss `[1]`, sum of weights `[1]`. The target gets no gradient.
- * @throws {ShapeError} when the shapes do not fit
+ * (1 = visible); `w` is 1, `1 - mask` or `mask`. The prediction is f32 or f16, everything else f32. Outputs: loss `[1]`, sum of
+ * weights `[1]`. The target gets no gradient.
+ * @throws {ShapeError} when shapes or types do not fit
  * Source: loss on hidden voxels only, He et al. 2022 (arXiv:2111.06377).
  */
 export const reconstructionError: OpDef<ReconstructionErrorAttrs> = {
@@ -50,6 +63,7 @@ export const reconstructionError: OpDef<ReconstructionErrorAttrs> = {
     const spec = inputs[0];
     const label = `reconstructionError ${attrs.region} ${shapeText(spec)}`;
     const partials = partialSpec(spec);
+    const prediction = input(0, "prediction", spec);
     return {
       variant: "two stages",
       scratch: [partials],
@@ -60,11 +74,11 @@ export const reconstructionError: OpDef<ReconstructionErrorAttrs> = {
           spec,
           partial: 0,
           bindings: [
-            input(0, "prediction"),
+            prediction,
             input(1, "target_"),
             ...(attrs.region === "all" ? [] : [input(2, "mask")]),
           ],
-          each: `let w = ${weightOf[attrs.region]}; let d = prediction[i] - target_[i];
+          each: `let w = ${weightOf[attrs.region]}; let d = ${load(prediction, "i")} - target_[i];
             sum = sum + vec4f(w * ${attrs.power === 2 ? "d * d" : "abs(d)"}, w, 0.0, 0.0);`,
         }),
         kernel({
@@ -109,7 +123,8 @@ weights[0] = sum.y;`,
 /**
  * Gradient of {@link reconstructionError} with respect to the prediction; that of `|d|` at 0 is 0.
  *
- * Inputs `[prediction, target, mask?, weights, dloss]`; output like the prediction.
+ * Inputs `[prediction, target, mask?, weights, dloss]`; output like the prediction, in its type: a gradient of f16 needs a
+ * scaled `dloss`, since `2 d / sum w` is below the smallest 16-bit float for millions of voxels.
  */
 export const reconstructionErrorGradient: OpDef<ReconstructionErrorAttrs> = {
   name: "reconstructionErrorGradient",
@@ -117,6 +132,8 @@ export const reconstructionErrorGradient: OpDef<ReconstructionErrorAttrs> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, 4 * count(outputs)),
   lower({ inputs, attrs, device }) {
     const masked = attrs.region === "all" ? 0 : 1;
+    const prediction = input(0, "prediction", inputs[0]);
+    const dprediction = output(0, "y", inputs[0]);
     return {
       variant: "map",
       scratch: [],
@@ -125,16 +142,22 @@ export const reconstructionErrorGradient: OpDef<ReconstructionErrorAttrs> = {
         device,
         spec: inputs[0],
         bindings: [
-          input(0, "prediction"),
+          prediction,
           input(1, "target_"),
           ...(masked ? [input(2, "mask")] : []),
           input(2 + masked, "weights"),
           input(3 + masked, "dloss"),
-          output(0, "y"),
+          dprediction,
         ],
         before: "let factor = dloss[0] / weights[0];",
-        each: `let d = prediction[i] - target_[i];
-          y[i] = factor * (${weightOf[attrs.region]}) * ${attrs.power === 2 ? "2.0 * d" : "sign(d)"};`,
+        each: `let d = ${load(prediction, "i")} - target_[i];
+          ${
+          store(
+            dprediction,
+            "i",
+            `factor * (${weightOf[attrs.region]}) * ${attrs.power === 2 ? "2.0 * d" : "sign(d)"}`,
+          )
+        }`,
       })],
     };
   },

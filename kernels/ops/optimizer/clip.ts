@@ -48,9 +48,12 @@ if (lid == 0u) { partials[group] = total.x; }`,
   reference: ({ inputs: [x] }) => [Float64Array.of(x.reduce((sum, v) => sum + v * v, 0))],
 };
 
-/** Attributes of {@link clipScale}: the largest norm, or null to leave gradients as they are. */
+/** Attributes of {@link clipScale}. */
 export interface ClipAttrs {
+  /** The largest norm, or null to leave gradients as they are. */
   readonly maxNorm: number | null;
+  /** Whether the last input is the factor that the loss was multiplied with. */
+  readonly scaled?: boolean;
 }
 
 /** Most segments whose norms one dispatch joins. */
@@ -59,24 +62,27 @@ export const MAX_CLIP_INPUTS = 6;
 /**
  * Global norm and what to multiply gradients with.
  *
- * Inputs: 1 to 6 sums of squares `[1]`. Output `[4]`: norm, scale = `min(1, maxNorm / (norm + 1e-6))` (0 when the norm is not
- * finite), 1 when finite else 0, 0.
+ * Inputs: 1 to 6 sums of squares `[1]` and, when scaled, the loss scale `[1]`. Output `[4]`: norm of the true gradient, what to
+ * multiply the gradients with = `min(1, maxNorm / (norm + 1e-6)) / lossScale` (0 when the norm is not finite), 1 when finite else
+ * 0, loss scale (1 unless scaled).
  * @throws {ShapeError} for no or too many inputs
- * Source: torch.nn.utils.clip_grad_norm_.
+ * Source: torch.nn.utils.clip_grad_norm_; unscaling before clipping as in torch.amp.GradScaler.
  */
 export const clipScale: OpDef<ClipAttrs> = {
   name: "clipScale",
-  infer(inputs) {
+  infer(inputs, { scaled }) {
+    const found = inputs.length - (scaled ? 1 : 0);
     require(
-      inputs.length >= 1 && inputs.length <= MAX_CLIP_INPUTS,
+      found >= 1 && found <= MAX_CLIP_INPUTS,
       "clipScale",
-      `found ${inputs.length} sums of squares, wanted 1 to ${MAX_CLIP_INPUTS}`,
+      `found ${found} sums of squares, wanted 1 to ${MAX_CLIP_INPUTS}`,
     );
     return [tensor([4])];
   },
-  cost: (inputs, outputs) => streamCost(inputs, outputs, 8),
+  cost: (inputs, outputs) => streamCost(inputs, outputs, 10),
   lower({ inputs, attrs, device }) {
-    const names = inputs.map((_, i) => `s${i}`);
+    const names = inputs.map((_, i) => attrs.scaled && i === inputs.length - 1 ? "lossScale" : `s${i}`);
+    const unscale = attrs.scaled ? " / lossScale[0]" : "";
     return {
       variant: "one thread",
       scratch: [],
@@ -88,21 +94,24 @@ export const clipScale: OpDef<ClipAttrs> = {
         params: { maxNorm: { f32: attrs.maxNorm ?? 0 }, clip: attrs.maxNorm === null ? 0 : 1 },
         groups: 1,
         body: `
-let total = ${names.map((name) => `${name}[0]`).join(" + ")};
+let total = ${names.filter((name) => name !== "lossScale").map((name) => `${name}[0]`).join(" + ")};
 let finite = (bitcast<u32>(total) & 0x7f800000u) != 0x7f800000u;
-let norm = sqrt(total);
-let scale = select(1.0, min(1.0, p.maxNorm / (norm + 1e-6)), p.clip == 1u);
+let norm = sqrt(total)${unscale};
+let scale = select(1.0, min(1.0, p.maxNorm / (norm + 1e-6)), p.clip == 1u)${unscale};
 y[0] = norm;
 y[1] = select(0.0, scale, finite);
 y[2] = select(0.0, 1.0, finite);
-y[3] = 0.0;`,
+y[3] = ${attrs.scaled ? "lossScale[0]" : "1.0"};`,
       })],
     };
   },
   reference({ inputs, attrs }) {
-    const total = inputs.reduce((sum, s) => sum + s[0], 0);
-    const norm = Math.sqrt(total);
-    const scale = attrs.maxNorm === null ? 1 : Math.min(1, attrs.maxNorm / (norm + 1e-6));
-    return [Number.isFinite(total) ? Float64Array.of(norm, scale, 1, 0) : Float64Array.of(norm, 0, 0, 0)];
+    const factor = attrs.scaled ? inputs.at(-1)![0] : 1;
+    const total = inputs.slice(0, attrs.scaled ? -1 : undefined).reduce((sum, s) => sum + s[0], 0);
+    const norm = Math.sqrt(total) / factor;
+    const scale = (attrs.maxNorm === null ? 1 : Math.min(1, attrs.maxNorm / (norm + 1e-6))) / factor;
+    return [
+      Number.isFinite(total) ? Float64Array.of(norm, scale, 1, factor) : Float64Array.of(norm, 0, 0, factor),
+    ];
   },
 };

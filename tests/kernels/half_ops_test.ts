@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { LimitError, ShapeError } from "../../kernels/errors.ts";
+import { add } from "../../kernels/ops/add/op.ts";
+import { leakyRelu, leakyReluGradient } from "../../kernels/ops/leaky_relu/op.ts";
+import { reconstructionError } from "../../kernels/ops/loss/op.ts";
+import { type OpDef, tensor } from "../../kernels/spec.ts";
+import { plainDevice } from "../support/device_facts.ts";
+import { halfTest } from "../support/half.ts";
+import { checkOp, noise } from "../support/ops.ts";
+import { toleranceFor } from "../support/tolerance.ts";
+
+const tolerance = toleranceFor(1, "f16");
+const half = (...shape: number[]) => ({ shape, dtype: "f16" as const });
+
+for (const shape of [[3], [2, 3, 5], [1, 7, 11, 13]]) {
+  halfTest(`add() and leakyRelu() in f16 match the reference: ${shape.join("x")}`, async (gpu) => {
+    await checkOp(gpu, { op: add, attrs: {}, inputs: [half(...shape), half(...shape)], tolerance });
+    await checkOp(gpu, { op: leakyRelu, attrs: { slope: 0.01 }, inputs: [half(...shape)], tolerance });
+  });
+}
+
+for (const power of [1, 2] as const) {
+  for (const region of ["all", "hidden"] as const) {
+    halfTest(`reconstructionError() of an f16 prediction: power ${power}, ${region}`, async (gpu) => {
+      const shape = [2, 3, 5, 4, 7];
+      const mask = noise(2 * 5 * 4 * 7, 3).map((v) => v > 0 ? 1 : 0) as Float32Array<ArrayBuffer>;
+      await checkOp(gpu, {
+        op: reconstructionError,
+        attrs: { power, region },
+        inputs: [
+          half(...shape),
+          { shape },
+          ...(region === "all" ? [] : [{ shape: [2, 1, 5, 4, 7], data: mask }]),
+        ],
+        constant: [1, 2],
+        tolerance: { atol: 1e-6, rtol: 1e-6 }, // loss and weights are f32
+        gradientTolerance: toleranceFor(1, "f16"),
+      });
+    });
+  }
+}
+
+Deno.test("operations refuse to mix f32 and f16 and name the tensors", () => {
+  const [single, narrow] = [tensor([1, 2, 3, 4, 5]), tensor([1, 2, 3, 4, 5], "f16")];
+  // deno-lint-ignore no-explicit-any -- attributes differ by operation
+  const refused = (op: OpDef<any>, attrs: unknown, inputs: (typeof single)[], message: string) =>
+    assert.throws(
+      () => op.infer(inputs, attrs),
+      (error) => error instanceof ShapeError && error.message === `Cannot apply ${op.name}: ${message}`,
+    );
+  refused(add, {}, [single, narrow], "a and b are f32 and f16, wanted one type: cast one of them");
+  refused(
+    leakyReluGradient,
+    { slope: 0.1 },
+    [narrow, single],
+    "x and dy are f16 and f32, wanted one type: cast one of them",
+  );
+  const attrs = { power: 2, region: "all" };
+  refused(reconstructionError, attrs, [narrow, narrow], "target is f16, wanted f32");
+  refused(
+    reconstructionError,
+    attrs,
+    [tensor(single.shape, "i32"), single],
+    "prediction is i32, wanted f32 or f16",
+  );
+});
+
+Deno.test("f16 storage on a device without 16-bit floats says what to do", () => {
+  const inputs = [tensor([4], "f16"), tensor([4], "f16")];
+  const request = {
+    inputs,
+    outputs: inputs.slice(1),
+    attrs: {},
+    inPlace: [],
+    accumulate: [],
+    recompute: false,
+  };
+  assert.throws(
+    () => add.lower({ ...request, device: { ...plainDevice, f16: false } }),
+    (error) =>
+      error instanceof LimitError &&
+      error.message ===
+        "Cannot lower add 4: needs 16-bit floats, adapter imaginary has no shader-f16: use precision f32",
+  );
+  assert.ok(
+    add.lower({ ...request, device: { ...plainDevice, f16: true } }).kernels[0].source.includes("f16"),
+  );
+});
