@@ -1,5 +1,5 @@
 /** Gradients of conv3d with respect to an input, and to weight and bias. */
-import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
+import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
 import { fromVolume, toVolume } from "../blocks/reference.ts";
 import { require, sameShape, volume } from "../check.ts";
@@ -133,12 +133,9 @@ export const conv3dWeightGradient: OpDef<WeightGradientAttrs> = {
       label: convLabel("conv3d.dw", channels, dy.shape[1], attrs, dy),
       device,
       geometry: samePadding("conv3dWeightGradient", attrs),
-      n: dy.shape[0],
-      inSize: inputs[0].shape.slice(2) as unknown as Dims3,
-      outSize: dy.shape.slice(2) as unknown as Dims3,
-      outChannels: dy.shape[1],
-      sources: sources.map((x, i) => ({ binding: input(i, "source"), channels: x.shape[1] })),
-      dy: input(attrs.inputs, "dy"),
+      sources: sources.map((spec, i) => ({ binding: input(i, "source"), spec })),
+      dy: { binding: input(attrs.inputs, "dy"), spec: dy },
+      table: tableBinding(attrs.table, attrs.inputs + 1),
       bias: attrs.bias,
     });
   },

@@ -4,9 +4,10 @@
 // Stage 2  1 thread = 1 weight, adds the chunks
 // Layout   x, dy: [N, C, D, H, W]; dw: [O, I, K]       Limits 3 storage bindings, no workgroup memory
 // Siblings gather.wgsl.ts   Reference reference.ts
-import type { DeviceFacts, Dims3, KernelSpec } from "../../spec.ts";
+import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
 import { type ConvGeometry, volumeOf } from "./geometry.ts";
+import { placementOf } from "./placement.ts";
 
 type Binding = KernelDraft["bindings"][number];
 
@@ -17,31 +18,38 @@ const THREADS = 4096;
 /** Most bytes of partial sums. */
 const PARTIAL_BYTES = 64 * 2 ** 20;
 
-/** Sizes of a weight gradient over one or two sources. */
+/** An activation that takes part: how it is bound, and its shape, layout and element type (f32 or f16). */
+export interface Operand {
+  readonly binding: Binding;
+  readonly spec: TensorSpec;
+}
+
+/** A weight gradient over the sources that stand for one concatenated input. */
 export interface WeightGradientDraft {
   readonly label: string;
   readonly device: DeviceFacts;
   readonly geometry: ConvGeometry;
-  readonly n: number;
-  readonly inSize: Dims3;
-  readonly outSize: Dims3;
-  readonly outChannels: number;
-  readonly sources: readonly { readonly binding: Binding; readonly channels: number }[];
-  readonly dy: Binding;
+  /** Inputs, each in a layout of its own. */
+  readonly sources: readonly Operand[];
+  readonly dy: Operand;
+  /** Block table, bound as `blockTable` (i32); null when no operand is in the block layout. */
+  readonly table: Binding | null;
   readonly bias: boolean;
 }
 
 /** Weights, then biases, of one chunk of partial sums. */
 export function partialCount(draft: WeightGradientDraft): number {
-  const channels = draft.sources.reduce((sum, s) => sum + s.channels, 0);
-  return draft.outChannels * channels * volumeOf(draft.geometry.kernel) +
-    (draft.bias ? draft.outChannels : 0);
+  const channels = draft.sources.reduce((sum, s) => sum + s.spec.shape[1], 0);
+  return draft.dy.spec.shape[1] * channels * volumeOf(draft.geometry.kernel) +
+    (draft.bias ? draft.dy.spec.shape[1] : 0);
 }
 
 /** Chunks of output rows that are summed separately. */
 export function chunkCount(draft: WeightGradientDraft): number {
-  const rows = draft.n * draft.outSize[0] * draft.outSize[1];
-  const threads = Math.ceil(draft.outChannels / 4) * Math.min(...draft.sources.map((s) => s.channels));
+  const outSize = placementOf(draft.dy.spec).size;
+  const rows = draft.dy.spec.shape[0] * outSize[0] * outSize[1];
+  const threads = Math.ceil(draft.dy.spec.shape[1] / 4) *
+    Math.min(...draft.sources.map((s) => s.spec.shape[1]));
   const fitting = Math.max(1, Math.floor(PARTIAL_BYTES / (4 * partialCount(draft))));
   return Math.max(1, Math.min(rows, Math.ceil(THREADS / threads), fitting, 512));
 }
@@ -51,24 +59,25 @@ export function partialKernels(draft: WeightGradientDraft, partial: Binding): re
   let first = 0;
   return draft.sources.map((source, s) => {
     const spec = partialKernel(draft, source, first, draft.bias && s === 0, partial);
-    first += source.channels;
+    first += source.spec.shape[1];
     return spec;
   });
 }
 
 function partialKernel(
   draft: WeightGradientDraft,
-  source: { readonly binding: Binding; readonly channels: number },
+  source: Operand,
   first: number,
   bias: boolean,
   partial: Binding,
 ): KernelSpec {
-  const { geometry: g, inSize, outSize } = draft;
+  const { geometry: g } = draft;
+  const [inSize, outSize] = [source.spec, draft.dy.spec].map((spec) => placementOf(spec).size);
   const [kd, kh, kw] = g.kernel;
   const taps = volumeOf(g.kernel);
   const chunks = chunkCount(draft);
-  const rows = draft.n * outSize[0] * outSize[1];
-  const outQuads = Math.ceil(draft.outChannels / 4);
+  const rows = draft.dy.spec.shape[0] * outSize[0] * outSize[1];
+  const outQuads = Math.ceil(draft.dy.spec.shape[1] / 4);
   const lines: string[] = [
     `let c = tid % p.channels; let rest = tid / p.channels;`,
     `let o = (rest % p.outQuads) * 4u; let chunk = rest / p.outQuads;`,
@@ -142,12 +151,12 @@ function partialKernel(
   return kernel({
     label: `${draft.label} partial`,
     device: draft.device,
-    bindings: [source.binding, draft.dy, partial],
+    bindings: [source.binding, draft.dy.binding, partial],
     params: {
-      channels: source.channels,
-      allChannels: draft.sources.reduce((sum, s) => sum + s.channels, 0),
+      channels: source.spec.shape[1],
+      allChannels: draft.sources.reduce((sum, s) => sum + s.spec.shape[1], 0),
       first,
-      outChannels: draft.outChannels,
+      outChannels: draft.dy.spec.shape[1],
       outQuads,
       chunks,
       chunkRows: Math.ceil(rows / chunks),
@@ -161,7 +170,7 @@ function partialKernel(
       inW: inSize[2],
       inVoxels: volumeOf(inSize),
     },
-    groups: Math.ceil(source.channels * outQuads * chunks / WORKGROUP),
+    groups: Math.ceil(source.spec.shape[1] * outQuads * chunks / WORKGROUP),
     body: lines.join("\n"),
   });
 }
@@ -181,7 +190,7 @@ export function reduceKernel(
   db: Binding | null,
 ): KernelSpec {
   const total = partialCount(draft);
-  const weights = total - (draft.bias ? draft.outChannels : 0);
+  const weights = total - (draft.bias ? draft.dy.spec.shape[1] : 0);
   return kernel({
     label: `${draft.label} reduce`,
     device: draft.device,
