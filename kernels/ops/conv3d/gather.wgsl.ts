@@ -19,7 +19,15 @@ import {
   storedVoxels,
   tableParams,
 } from "./placement.ts";
-import { chooseTile, loopsDepth, type Tile, tileCount, type TileQuery, tileStep } from "./tile.ts";
+import {
+  chooseTile,
+  lateDivisors,
+  loopsDepth,
+  type Tile,
+  tileCount,
+  type TileQuery,
+  tileStep,
+} from "./tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
 
@@ -69,10 +77,14 @@ function queryOf(draft: GatherDraft): TileQuery {
   };
 }
 
-/** Offset along one axis from the tile's first input to the input of output `a` and tap `k`; null where there is none. */
+/**
+ * Offset along one axis from the tile's first input to the input of output `a` and tap `k`; null where there is none. Where
+ * division is late it is the offset before division.
+ */
 function tapOffset(draft: GatherDraft, axis: 0 | 1 | 2, a: number, k: number): number | null {
   const { stride, padding } = draft.geometry;
   if (draft.direction === "forward") return stride[axis] * a + k - padding[axis];
+  if (lateDivisors(queryOf(draft))[axis] > 1) return a + padding[axis] - k;
   const numerator = a + padding[axis] - k;
   return ((numerator % stride[axis]) + stride[axis]) % stride[axis] === 0 ? numerator / stride[axis] : null;
 }
@@ -129,8 +141,9 @@ export function gatherKernel(draft: GatherDraft, tile = chooseTile(queryOf(draft
     y: [...new Set(uses.map((u) => u.y))].sort((a, b) => a - b),
     x: [...new Set(uses.map((u) => u.x))].sort((a, b) => a - b),
   };
+  const divisors = lateDivisors(query);
   const readers = draft.sources.map((s, i) =>
-    new PointReader(`s${i}`, s.binding.name, s.placement, step, offsets)
+    new PointReader(`s${i}`, s.binding.name, s.placement, step, offsets, divisors)
   );
   const cells = cellsOf(tile);
   const body = [
@@ -154,7 +167,7 @@ export function gatherKernel(draft: GatherDraft, tile = chooseTile(queryOf(draft
       ...draft.sources.map((s) => ({ ...s.binding, type: s.dtype })),
       { ...draft.weights, type: "vec4f" },
       ...(draft.bias ? [draft.bias] : []),
-      ...(draft.table ? [{ ...draft.table, type: "i32" }] : []),
+      ...(blocks && draft.table ? [draft.table] : []),
       { ...draft.output, type: draft.outType },
     ],
     params: {

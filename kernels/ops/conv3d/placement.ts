@@ -86,6 +86,7 @@ export class PointReader {
    * @param prefix unique start of names, also of the uniform's members
    * @param step voxels from tile to tile along each axis
    * @param offsets offsets along height and width of all points
+   * @param divisors divide the coordinates of every point, which is absent where they leave a remainder; dense tensors only
    */
   constructor(
     readonly prefix: string,
@@ -93,6 +94,7 @@ export class PointReader {
     readonly placement: Placement,
     readonly step: Dims3,
     readonly offsets: { readonly y: readonly number[]; readonly x: readonly number[] },
+    readonly divisors: Dims3 = [1, 1, 1],
   ) {}
 
   /** Class of an offset along an axis: constant for offsets that always lie in one block together. */
@@ -113,6 +115,13 @@ export class PointReader {
     return [...first];
   }
 
+  /** Coordinate of a point after division, and whether it is a whole number not below 0. */
+  #divided(axis: 0 | 1 | 2, coordinate: string): { at: string; ok: string } {
+    const by = this.divisors[axis];
+    if (by === 1) return { at: coordinate, ok: `(${coordinate} >= 0)` };
+    return { at: `(${coordinate}) / ${by}`, ok: `(${coordinate} >= 0) & ((${coordinate}) % ${by} == 0)` };
+  }
+
   /** Statements before the planes: what depends on height and width alone. */
   axisLines(): string[] {
     const { prefix: s, placement: { blocks } } = this;
@@ -120,8 +129,10 @@ export class PointReader {
     for (const [axis, name, extent] of [[1, "y", "H"], [2, "x", "W"]] as const) {
       if (!blocks) {
         for (const o of name === "y" ? this.offsets.y : this.offsets.x) {
+          const { at, ok } = this.#divided(axis, `i${name} + ${o}`);
           lines.push(
-            `let ${s}ok${name}${key(o)} = (i${name} + ${o} >= 0) & (i${name} + ${o} < p.${s}${extent});`,
+            `let ${s}${name}${key(o)} = ${at};`,
+            `let ${s}ok${name}${key(o)} = ${ok} & (${s}${name}${key(o)} < p.${s}${extent});`,
           );
         }
         continue;
@@ -141,15 +152,16 @@ export class PointReader {
   /** Statements that place the points of a plane. */
   planeLines(plane: Plane): string[] {
     const { prefix: s, placement: { blocks } } = this;
+    const { at, ok } = this.#divided(0, plane.z);
     const lines = [
-      `let ${s}z${plane.key} = ${plane.z};`,
-      `let ${s}okz${plane.key} = (${s}z${plane.key} >= 0) & (${s}z${plane.key} < p.${s}D);`,
+      `let ${s}z${plane.key} = ${at};`,
+      `let ${s}okz${plane.key} = ${ok} & (${s}z${plane.key} < p.${s}D);`,
     ];
     if (!blocks) {
       for (const oy of this.offsets.y) {
         const row = `${plane.key}${key(oy)}`;
         lines.push(
-          `let ${s}r${row} = (${s}z${plane.key} * p.${s}H + iy + ${oy}) * p.${s}W + ix;`,
+          `let ${s}r${row} = (${s}z${plane.key} * p.${s}H + ${s}y${key(oy)}) * p.${s}W;`,
           `let ${s}k${row} = ${s}okz${plane.key} & ${s}oky${key(oy)};`,
         );
       }
@@ -198,7 +210,9 @@ export class PointReader {
     const { prefix: s, placement: { blocks } } = this;
     if (!blocks) {
       const row = `${plane.key}${key(oy)}`;
-      return `select(0.0, ${load(`u32(${channel} + ${s}r${row} + ${ox})`)}, ${s}k${row} & ${s}okx${key(ox)})`;
+      return `select(0.0, ${load(`u32(${channel} + ${s}r${row} + ${s}x${key(ox)})`)}, ${s}k${row} & ${s}okx${
+        key(ox)
+      })`;
     }
     const cx = key(this.#class(2, ox));
     return `select(0.0, ${

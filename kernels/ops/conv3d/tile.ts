@@ -21,10 +21,25 @@ export interface TileQuery {
   readonly output: Placement;
 }
 
-/** Input voxels from tile to tile along each axis. */
-export function tileStep(query: Pick<TileQuery, "direction" | "geometry">, tile: Tile): Dims3 {
+type PlacedQuery = Pick<TileQuery, "direction" | "geometry" | "output">;
+
+/**
+ * Divisors of a point's coordinate that only the running kernel can check, 1 for none. A transposed gather knows which taps
+ * meet an output voxel from its place in the tile, unless blocks of the output are smaller than the stride.
+ */
+export function lateDivisors({ direction, geometry: { stride }, output: { blocks } }: PlacedQuery): Dims3 {
+  return dims((a) =>
+    direction === "transposed" && blocks && blocks.edge[a] % stride[a] !== 0 ? stride[a] : 1
+  );
+}
+
+/** Input voxels from tile to tile along each axis; before division where it is late. */
+export function tileStep(query: PlacedQuery, tile: Tile): Dims3 {
   const { stride } = query.geometry;
-  return dims((a) => query.direction === "forward" ? tile.size[a] * stride[a] : tile.size[a] / stride[a]);
+  const late = lateDivisors(query);
+  return dims((a) =>
+    query.direction === "forward" ? tile.size[a] * stride[a] : tile.size[a] * late[a] / stride[a]
+  );
 }
 
 /** Whether the depth of the kernel is a loop; otherwise it is unrolled like height and width. */
@@ -78,7 +93,8 @@ const GPU_TILES: readonly Tile[] = [
 export function chooseTile(query: TileQuery): Tile {
   const { device, outChannels } = query;
   const quads = Math.ceil(outChannels / 4);
-  const least = query.direction === "transposed" ? query.geometry.stride : dims(() => 1);
+  const late = lateDivisors(query);
+  const least = dims((a) => query.direction === "transposed" ? query.geometry.stride[a] / late[a] : 1);
   const candidates = device.software
     ? SOFTWARE_TILES.flatMap((size) => [1, 2, 4, 8].map((q) => atLeast(size, q, least)))
     : GPU_TILES.map((tile) => atLeast(tile.size, tile.quads, least));
@@ -106,7 +122,10 @@ function atLeast(size: Dims3, quads: number, least: Dims3): Tile {
 
 function fits(query: TileQuery, tile: Tile): boolean {
   const { direction, geometry: { stride }, output, sources } = query;
-  if (direction === "transposed" && tile.size.some((extent, a) => extent % stride[a] !== 0)) return false;
+  const late = lateDivisors(query);
+  if (direction === "transposed" && tile.size.some((extent, a) => extent * late[a] % stride[a] !== 0)) {
+    return false;
+  }
   if (output.blocks && output.blocks.edge.some((e, a) => e % tile.size[a] !== 0)) return false;
   if (tile.size.some((extent, a) => extent >= 2 * Math.max(output.size[a], stride[a]))) return false;
   const step = tileStep(query, tile);
