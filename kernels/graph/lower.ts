@@ -1,169 +1,157 @@
-/** Turns the nodes a phase needs into kernels and decides which values share storage. */
-import { LimitError, PlanError } from "../errors.ts";
-import { byteLength, type DeviceFacts, type KernelSpec, type Lowering } from "../spec.ts";
+/** Turns the steps of a phase into kernels and gives every binding its storage. */
+import { LimitError } from "../errors.ts";
+import {
+  byteLength,
+  type Cost,
+  type DeviceFacts,
+  elementCount,
+  type KernelSpec,
+  type Lowering,
+} from "../spec.ts";
 import type { Graph, Node, Value } from "./graph.ts";
-
-/** A tensor of a phase that needs a slot, with its life in dispatch numbers, both ends included. */
-export interface Tenant {
-  readonly tag: string;
-  readonly bytes: number;
-  first: number;
-  last: number;
-}
+import { madeBy, type Step } from "./steps.ts";
+import { assignStorage, isPersistent, type Tenant } from "./storage.ts";
 
 /** A kernel of a phase with the storage of each binding: a persistent value, or a tenant. */
 export interface LoweredDispatch {
   readonly node: Node;
   readonly kernel: KernelSpec;
-  readonly firstOfNode: boolean;
+  /** Cost of the node at its first kernel, zero at the others. */
+  readonly cost: Cost;
   readonly bindings: readonly {
     readonly tag: string;
     readonly storage: Tenant | Value;
     readonly bytes: number;
   }[];
   readonly overwrites: readonly { readonly storage: Tenant; readonly input: string }[];
+  readonly remakes: readonly { readonly tenant: string; readonly of: string }[];
 }
 
-/** One phase after lowering. */
+/** One phase after lowering; lives of tenants count dispatches. */
 export interface LoweredPhase {
   readonly name: string;
   readonly dispatches: readonly LoweredDispatch[];
   readonly tenants: readonly Tenant[];
   /** Where each value of the phase ended up. */
   readonly storage: ReadonlyMap<Value, Tenant | Value>;
+  /** Bytes of scratch memory of every node. */
+  readonly scratch: ReadonlyMap<Node, number>;
 }
 
-/** Whether storage is a value of the graph (persistent) rather than a transient tenant. */
-export function isPersistent(storage: Tenant | Value): storage is Value {
-  return "role" in storage;
-}
-
-/** Nodes that `targets` depend on, in execution order. Persistent values are leaves. */
-export function neededNodes(graph: Graph, targets: readonly Value[]): readonly Node[] {
-  const needed = new Set<Node>();
-  const pending = targets.map((v) => v.producer).filter((n): n is Node => n !== null);
-  while (pending.length > 0) {
-    const node = pending.pop()!;
-    if (needed.has(node)) continue;
-    needed.add(node);
-    for (const input of node.inputs) if (input.producer) pending.push(input.producer);
-  }
-  return graph.nodes.filter((n) => needed.has(n));
-}
+const NO_COST: Cost = { flop: 0, bytesRead: 0, bytesWritten: 0 };
 
 /**
- * Lowers one phase. Outputs of the graph computed here get storage of their own; an input that dies at a node which
- * may overwrite it lends its storage to the output.
+ * Lowers the steps of one phase.
  *
- * @throws {PlanError} when a node reads a persistent tensor that an earlier node of the phase updates in place
+ * @throws {PlanError} as `assignStorage`
  * @throws {LimitError} when a kernel exceeds the device
  */
 export function lowerPhase(
   graph: Graph,
   name: string,
-  targets: readonly Value[],
+  steps: readonly Step[],
   device: DeviceFacts,
 ): LoweredPhase {
-  const nodes = neededNodes(graph, targets);
-  const lastReader = new Map<Value, Node>();
-  for (const node of nodes) for (const input of node.inputs) lastReader.set(input, node);
-  const exposed = new Set(graph.outputs.values());
-  const storage = new Map<Value, Tenant | Value>();
+  const { of, inPlace } = assignStorage(graph, steps);
   const tenants: Tenant[] = [];
   const dispatches: LoweredDispatch[] = [];
-  const updated = new Map<Value, Node>();
-  const segmentOf = new Map(graph.segments.flatMap((s) => s.members.map((m) => [m.value, s.value])));
-  for (const node of nodes) {
-    refuseStaleReads(node, updated, segmentOf);
-    const inPlace: [number, number][] = (node.op.updates ?? []).map(([i, o]) => [i, o]);
-    for (const [i, o] of inPlace) {
-      const target = node.inputs[i];
-      if (target.role === "node") {
-        throw new PlanError(`Cannot update ${target.name} in ${node.op.name}: wanted a persistent tensor`);
-      }
-      storage.set(node.outputs[o], target);
-      updated.set(target, node);
+  const scratchBytes = new Map<Node, number>();
+  const tenantOf = new Map<Tenant, Tenant>(); // of steps -> of dispatches
+  const live = (storage: Tenant | Value): Tenant | Value => {
+    if (isPersistent(storage)) return storage;
+    let tenant = tenantOf.get(storage);
+    if (!tenant) {
+      tenant = { ...storage, first: dispatches.length, last: dispatches.length };
+      tenantOf.set(storage, tenant);
+      tenants.push(tenant);
     }
-    for (const [i, o] of node.op.mayOverwrite ?? []) {
-      const [input, output] = [node.inputs[i], node.outputs[o]];
-      const held = input && storage.get(input);
-      const free = held && !isPersistent(held) && lastReader.get(input) === node && !exposed.has(output) &&
-        node.inputs.filter((v) => v === input).length === 1 && held.bytes === byteLength(output.spec) &&
-        ![...storage].some(([v, s]) => s === held && v !== input && (lastReader.get(v)?.id ?? -1) > node.id);
-      if (free && !inPlace.some(([, other]) => other === o)) {
-        inPlace.push([i, o]);
-        storage.set(output, held);
-      }
-    }
-    const lowering: Lowering = node.op.lower({
-      inputs: node.inputs.map((v) => v.spec),
-      outputs: node.outputs.map((v) => v.spec),
-      attrs: node.attrs,
-      inPlace,
-      accumulate: [],
-      recompute: false,
-      device,
-    });
-    const overwrites = inPlace.flatMap(([i]) => {
-      const held = storage.get(node.inputs[i]);
-      return held && !isPersistent(held) ? [{ storage: held, input: node.inputs[i].name }] : [];
+    return tenant;
+  };
+  steps.forEach((step, at) => {
+    const { node, inputs, outputs, accumulate, remakes } = step;
+    const lowering = lowerStep(step, inPlace[at], device);
+    const replaced = [
+      ...inPlace[at].map(([i]) => inputs[i]),
+      ...accumulate.map((a) => a.onto),
+    ];
+    const overwrites = replaced.flatMap((value) => {
+      const held = of.get(value);
+      return held && !isPersistent(held) ? [{ storage: live(held) as Tenant, input: value.name }] : [];
     });
     const start = dispatches.length;
+    const number = scratchNumber(step);
     const scratch = lowering.scratch.map((spec, i): Tenant => ({
-      tag: `${node.op.name}#${node.id}.scratch${i}`,
+      tag: `${node.op.name}#${node.id}.scratch${i}${number}`,
       bytes: byteLength(spec),
       first: start,
       last: start + lowering.kernels.length - 1,
     }));
     tenants.push(...scratch);
-    for (const output of node.outputs) {
-      if (storage.has(output)) continue;
-      if (exposed.has(output)) {
-        storage.set(output, output);
-        continue;
-      }
-      const tenant = { tag: output.name, bytes: byteLength(output.spec), first: start, last: start };
-      tenants.push(tenant);
-      storage.set(output, tenant);
-    }
+    scratchBytes.set(node, scratch.reduce((sum, t) => sum + t.bytes, 0));
+    for (const output of madeBy(step)) live(of.get(output)!);
+    const remade = remakes.map(({ made, of }) => ({ tenant: made.name, of: of.name }));
+    if (number) remade.push(...scratch.map(({ tag }) => ({ tenant: tag, of: tag.slice(0, -number.length) })));
     lowering.kernels.forEach((kernel, k) => {
       const bindings = kernel.bindings.map(({ port }) => {
         if (port.kind === "scratch") {
           const tenant = scratch[port.index];
           return { tag: tenant.tag, storage: tenant, bytes: tenant.bytes };
         }
-        const value = port.kind === "input" ? node.inputs[port.index] : node.outputs[port.index];
-        const place = value.role === "node" ? storage.get(value)! : value;
+        const value = port.kind === "input" ? inputs[port.index] : outputs[port.index];
+        const place = value.role === "node" ? live(of.get(value)!) : value;
         if (!isPersistent(place)) place.last = dispatches.length;
         return { tag: value.name, storage: place, bytes: byteLength(value.spec) };
       });
       checkKernel(kernel, bindings, device);
-      dispatches.push({ node, kernel, firstOfNode: k === 0, bindings, overwrites });
+      const cost = k === 0 ? stepCost(step) : NO_COST;
+      dispatches.push({ node, kernel, cost, bindings, overwrites, remakes: remade });
     });
-  }
-  return { name, dispatches, tenants, storage };
+  });
+  const storage = new Map([...of].map(([v, s]) => [v, live(s)]));
+  return { name, dispatches, tenants, storage, scratch: scratchBytes };
+}
+
+/** Asks the operation of a step for its kernels. */
+function lowerStep(
+  { node, inputs, outputs, accumulate, remakes }: Step,
+  inPlace: Parameters<Node["op"]["lower"]>[0]["inPlace"],
+  device: DeviceFacts,
+): Lowering {
+  return node.op.lower({
+    inputs: inputs.map((v) => v.spec),
+    outputs: outputs.map((v) => v.spec),
+    attrs: node.attrs,
+    inPlace,
+    accumulate: accumulate.map(({ output, scale }) => ({ output, scale })),
+    recompute: remakes.length > 0,
+    device,
+  });
+}
+
+/** What tells the scratch of a remade node from that of the first: the suffix of its outputs. */
+function scratchNumber({ remakes: [first] }: Step): string {
+  return first ? first.made.name.slice(first.of.name.length) : "";
 }
 
 /**
- * An update replaces a persistent tensor in place, so a later reader of the tensor itself would see the new contents where
- * the graph says the old ones.
+ * Cost of a step: the operation's, plus one read and a multiply-add for what it adds onto; a remade output is charged the
+ * operation's arithmetic, but only the traffic of what it needs and makes.
  */
-function refuseStaleReads(
-  node: Node,
-  updated: ReadonlyMap<Value, Node>,
-  segmentOf: ReadonlyMap<Value, Value>,
-): void {
-  for (const input of node.inputs) {
-    if (input.role === "node") continue;
-    for (const [target, by] of updated) {
-      if (target !== input && segmentOf.get(target) !== input && segmentOf.get(input) !== target) continue;
-      throw new PlanError(
-        `Cannot read ${input.name} in ${node.op.name}#${node.id}: ${by.op.name}#${by.id} has replaced its contents in the ` +
-          `same phase: read the updated value, apply ${node.op.name} before the update, or put it into a later phase`,
-        { value: input.name, node: node.id, updatedBy: by.id },
-      );
-    }
+function stepCost(step: Step): Cost {
+  const { node, inputs, outputs, accumulate, remakes } = step;
+  const bytes = (values: readonly Value[]) => values.reduce((sum, v) => sum + byteLength(v.spec), 0);
+  const cost = node.op.cost(inputs.map((v) => v.spec), outputs.map((v) => v.spec), node.attrs);
+  const onto = accumulate.map((a) => a.onto);
+  if (remakes.length > 0) {
+    const made = madeBy(step);
+    const kept = outputs.filter((v) => !made.includes(v));
+    return { flop: cost.flop, bytesRead: bytes([...inputs, ...kept]), bytesWritten: bytes(made) };
   }
+  return {
+    flop: cost.flop + 2 * onto.reduce((sum, v) => sum + elementCount(v.spec.shape), 0),
+    bytesRead: cost.bytesRead + bytes(onto),
+    bytesWritten: cost.bytesWritten,
+  };
 }
 
 function checkKernel(

@@ -10,14 +10,25 @@ import {
   type TensorSpec,
 } from "../spec.ts";
 import type { Graph, Value } from "./graph.ts";
-import { isPersistent, type LoweredPhase, lowerPhase, type Tenant } from "./lower.ts";
+import { type LoweredPhase, lowerPhase } from "./lower.ts";
+import { recompute } from "./recompute.ts";
+import { arrange } from "./schedule.ts";
 import { assignSlots, liveBytesBound } from "./slots.ts";
+import { type Step, stepsOf } from "./steps.ts";
+import { isPersistent, type Tenant } from "./storage.ts";
 
 /** Options of {@link compile}. */
 export interface CompileOptions {
   readonly device: DeviceFacts;
   /** For every phase the values it must produce; phases run one at a time and share slots. */
   readonly phases: Readonly<Record<string, readonly Value[]>>;
+  /**
+   * Whether cheap values are computed again instead of kept. `auto`, the default: as little as it takes to stay within
+   * `memoryBudget`, so never without one; `all`: as long as it lowers the peak. Results are the same to the bit.
+   */
+  readonly recompute?: "auto" | "off" | "all";
+  /** Most bytes of device memory that the plan may take. WebGPU does not say how much there is. */
+  readonly memoryBudget?: number;
 }
 
 interface BufferDraft {
@@ -26,22 +37,25 @@ interface BufferDraft {
   label: string;
 }
 
+/** Lowered phases with the buffers that they take. */
+interface Placed {
+  readonly lowered: readonly LoweredPhase[];
+  readonly buffers: readonly BufferDraft[];
+  readonly ranges: ReadonlyMap<Value, BufferRange>;
+  readonly tenantBuffer: ReadonlyMap<Tenant, number>;
+  readonly named: Record<string, BufferRange & { spec: TensorSpec; role: BufferRole }>;
+  readonly persistentBytes: number;
+  readonly peakBytes: number;
+}
+
 /**
  * Plans buffers, pipelines and dispatches.
  *
- * @throws {LimitError} when a tensor or buffer exceeds the device
+ * @throws {LimitError} when a tensor or buffer exceeds the device, or all of them the memory budget
  * @throws {PlanError} when the graph is inconsistent
  */
 export function compile(graph: Graph, options: CompileOptions): Plan {
-  const { device } = options;
-  const lowered = Object.entries(options.phases)
-    .map(([name, targets]) => lowerPhase(graph, name, targets, device));
-  const buffers: BufferDraft[] = [];
-  const named: Record<string, BufferRange & { spec: TensorSpec; role: BufferRole }> = {};
-  const ranges = new Map<Value, BufferRange>();
-  placePersistent(graph, lowered, buffers, ranges, named, device);
-  const persistentBytes = buffers.reduce((sum, b) => sum + b.size, 0);
-  const tenantBuffer = placeTenants(lowered, buffers, device);
+  const { lowered, buffers, ranges, tenantBuffer, named, persistentBytes, peakBytes } = fit(graph, options);
   for (const [name, value] of graph.outputs) {
     const range = outputRange(value, lowered, ranges);
     if (range) named[name] = { ...range, spec: value.spec, role: buffers[range.buffer].role };
@@ -50,11 +64,8 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   const phases: Record<string, Dispatch[]> = {};
   const figures: Record<string, { dispatches: number; flop: number; bytes: number }> = {};
   for (const phase of lowered) {
-    phases[phase.name] = phase.dispatches.map(({ node, kernel, firstOfNode, bindings, overwrites }) => {
+    phases[phase.name] = phase.dispatches.map(({ node, kernel, cost, bindings, overwrites, remakes }) => {
       if (!sources.has(kernel.source)) sources.set(kernel.source, sources.size);
-      const cost = firstOfNode
-        ? node.op.cost(node.inputs.map((v) => v.spec), node.outputs.map((v) => v.spec), node.attrs)
-        : { flop: 0, bytesRead: 0, bytesWritten: 0 };
       return {
         label: kernel.label,
         node: node.scope ? `${node.scope}/${node.op.name}` : node.op.name,
@@ -69,7 +80,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
         access: kernel.bindings.map((b) => b.access),
         tenants: bindings.map((b) => b.tag),
         overwrites: overwrites.map((o) => ({ buffer: tenantBuffer.get(o.storage)!, input: o.input })),
-        remakes: [],
+        remakes,
         workgroups: kernel.workgroups,
         cost,
       };
@@ -80,7 +91,6 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       bytes: phases[phase.name].reduce((sum, d) => sum + d.cost.bytesRead + d.cost.bytesWritten, 0),
     };
   }
-  const peakBytes = buffers.reduce((sum, b) => sum + b.size, 0);
   const allTenants = lowered.map((phase) => phase.tenants);
   return {
     buffers,
@@ -98,6 +108,47 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       phases: figures,
     },
   };
+}
+
+/** Lowers and places all phases, and recomputes what it takes to stay within the budget. */
+function fit(graph: Graph, options: CompileOptions): Placed {
+  const { device, memoryBudget = Infinity, recompute: mode = "auto" } = options;
+  const phases = Object.entries(options.phases)
+    .map(([name, targets]) => ({ name, steps: arrange(graph, stepsOf(graph, targets)) }));
+  const lower = (steps: readonly (readonly Step[])[]) =>
+    place(graph, phases.map(({ name }, i) => lowerPhase(graph, name, steps[i], device)), device);
+  const kept = phases.map((p) => p.steps);
+  const whole = lower(kept);
+  let placed = whole;
+  // slots take a little more than what is alive at once, so the first try may miss the budget
+  for (let target = mode === "all" ? 0 : memoryBudget - whole.persistentBytes; mode !== "off";) {
+    const over = placed.peakBytes - memoryBudget;
+    if (mode === "auto" && over <= 0) break;
+    if (placed !== whole) target -= over;
+    const scratch = whole.lowered.map((phase) => phase.scratch);
+    placed = lower(kept.map((steps, i) => recompute(graph, steps, { target, scratch: scratch[i] })));
+    if (target <= 0) break;
+  }
+  if (placed.peakBytes > memoryBudget) {
+    throw new LimitError(
+      `Cannot plan within ${formatBytes(memoryBudget)} of device memory: needs ${
+        formatBytes(placed.peakBytes)
+      }${mode === "off" ? "" : ", recomputing included"}: use a smaller patch or a larger budget`,
+      { value: "device memory", need: placed.peakBytes, max: memoryBudget },
+    );
+  }
+  return placed;
+}
+
+function place(graph: Graph, lowered: readonly LoweredPhase[], device: DeviceFacts): Placed {
+  const buffers: BufferDraft[] = [];
+  const named: Placed["named"] = {};
+  const ranges = new Map<Value, BufferRange>();
+  placePersistent(graph, lowered, buffers, ranges, named, device);
+  const total = () => buffers.reduce((sum, b) => sum + b.size, 0);
+  const persistentBytes = total();
+  const tenantBuffer = placeTenants(lowered, buffers, device);
+  return { lowered, buffers, ranges, tenantBuffer, named, persistentBytes, peakBytes: total() };
 }
 
 function placePersistent(

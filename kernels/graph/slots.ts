@@ -1,5 +1,5 @@
 /** Assigns transient tensors to as few bytes as possible: greedy colouring of their lives, largest first. */
-import type { Tenant } from "./lower.ts";
+import type { Tenant } from "./storage.ts";
 
 /** A buffer shared by tenants whose lives do not overlap. */
 export interface Slot {

@@ -1,14 +1,16 @@
 /** An independent checker of plans: trusts nothing that the planner decided. */
 import { PlanError } from "../errors.ts";
-import type { DeviceFacts, Plan } from "../spec.ts";
+import type { BufferRange, DeviceFacts, Plan } from "../spec.ts";
 
 /**
  * Checks every dispatch of a plan against WebGPU's rules and the plan's own story of who lives where.
  *
  * - buffers and bindings respect the device's limits; bindings lie inside their buffers and are aligned;
- * - no buffer is written twice, or read and written, by one dispatch;
+ * - no buffer is read and written by one dispatch, and no byte written through two bindings;
+ * - a tensor stays where it is during a phase;
  * - what a dispatch reads from a slot was written earlier in the same phase and not overwritten since, and the same
- *   holds for contents that a dispatch replaces in place.
+ *   holds for contents that a dispatch replaces in place or adds onto;
+ * - what is made once more is made from the same tensors as the first time, with the same contents.
  *
  * @throws {PlanError} naming phase, dispatch, tensor and buffer
  */
@@ -23,6 +25,7 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
   });
   for (const [phase, dispatches] of Object.entries(plan.phases)) {
     const holder = new Map<number, string>();
+    const places = new Map<string, string>();
     dispatches.forEach((dispatch, number) => {
       const where = `phase ${phase}, dispatch ${number} (${dispatch.label})`;
       const fail = (text: string, details: Record<string, unknown>): never => {
@@ -45,7 +48,7 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
           fail(`${count} workgroups, wanted 1 to ${device.maxGroupsPerDimension}`, { count });
         }
       }
-      const use = new Map<number, { written: number; read: number }>();
+      const use = new Map<number, { written: BufferRange[]; read: number }>();
       dispatch.bindings.forEach((range, i) => {
         const buffer = plan.buffers[range.buffer];
         const tenant = dispatch.tenants[i];
@@ -62,11 +65,12 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
         if (range.size > device.maxBinding) {
           fail(`${tenant} needs ${range.size} bytes in one binding`, { tenant });
         }
-        const entry = use.get(range.buffer) ?? { written: 0, read: 0 };
-        if (dispatch.access[i] === "read_write") entry.written++;
+        const entry = use.get(range.buffer) ?? { written: [], read: 0 };
+        const twice = dispatch.access[i] === "read_write" && entry.written.some((w) => overlap(w, range));
+        if (dispatch.access[i] === "read_write") entry.written.push(range);
         else entry.read++;
         use.set(range.buffer, entry);
-        if (entry.written > 1 || (entry.written > 0 && entry.read > 0)) {
+        if (twice || (entry.written.length > 0 && entry.read > 0)) {
           fail(`buffer ${range.buffer} (${tenant}) is written and bound again`, {
             tenant,
             buffer: range.buffer,
@@ -93,9 +97,15 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
         }
       }
       dispatch.bindings.forEach((range, i) => {
-        if (dispatch.access[i] === "read_write") holder.set(range.buffer, dispatch.tenants[i]);
+        const tenant = dispatch.tenants[i];
+        if (dispatch.access[i] === "read_write") holder.set(range.buffer, tenant);
+        const place = `byte ${range.offset} of buffer ${range.buffer}`;
+        const known = places.get(tenant) ?? place;
+        if (known !== place) fail(`${tenant} is at ${place}, but before at ${known}`, { tenant });
+        places.set(tenant, place);
       });
     });
+    verifyRemakes(phase, plan);
   }
   for (const [name, range] of Object.entries(plan.named)) {
     const buffer = plan.buffers[range.buffer];
@@ -105,5 +115,47 @@ export function verifyPlan(plan: Plan, device: DeviceFacts): void {
     if (buffer.role === "slot") {
       throw new PlanError(`Plan is invalid: ${name} must persist but lies in a slot`, { name });
     }
+  }
+}
+
+/** Whether two ranges share bytes of one buffer. */
+function overlap(a: BufferRange, b: BufferRange): boolean {
+  return a.buffer === b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
+}
+
+/**
+ * Tensors made once more must come from what the first ones came from: the same tensors, or remade ones of them, and
+ * persistent buffers that nobody wrote to in between.
+ */
+function verifyRemakes(phase: string, plan: Plan): void {
+  const dispatches = plan.phases[phase];
+  const first = new Map(dispatches.flatMap((d) => d.remakes.map((r) => [r.tenant, r.of] as const)));
+  if (first.size === 0) return;
+  const sources = new Map<string, string[]>();
+  const writes: BufferRange[] = [];
+  dispatches.forEach(({ bindings, access, tenants, overwrites }) => {
+    const written = bindings.filter((_, i) => access[i] === "read_write");
+    const replaced = overwrites.filter((o) => written.some((b) => b.buffer === o.buffer));
+    const read = bindings.flatMap((range, i) => {
+      if (access[i] === "read_write") return [];
+      const name = first.get(tenants[i]) ?? tenants[i];
+      if (plan.buffers[range.buffer].role === "slot") return [name];
+      return [`${name} after ${writes.filter((w) => overlap(w, range)).length} writes`];
+    });
+    const from = [...read, ...replaced.map((o) => first.get(o.input) ?? o.input)].sort().join(", ");
+    tenants.forEach((tenant, i) => {
+      if (access[i] === "read_write") sources.set(tenant, [...(sources.get(tenant) ?? []), from]);
+    });
+    writes.push(...written);
+  });
+  for (const [tenant, of] of first) {
+    const [found, wanted] = [tenant, of].map((name) => (sources.get(name) ?? []).join("; "));
+    if (found === wanted && wanted !== "") continue;
+    throw new PlanError(
+      `Plan is invalid: phase ${phase}: ${tenant} is made from ${found || "nothing"}, but ${of} from ${
+        wanted || "nothing"
+      }`,
+      { phase, tenant },
+    );
   }
 }

@@ -1,12 +1,14 @@
 /** Shared lowering of operations that treat every element alike. */
 import { elementCount, type Lowering, type LowerRequest, type TensorSpec } from "../spec.ts";
-import { input, kernel, load, output, type Param, store, WORKGROUP } from "../wgsl/module.ts";
+import { input, kernel, load, output, type Param, WORKGROUP } from "../wgsl/module.ts";
+import { storeOf } from "./accumulation.ts";
 
 /** Elements that one thread handles, `WORKGROUP` apart. */
 const PER_THREAD = 4;
 
 /**
- * Lowers `outputs[0][i] = expression` over flat tensors of equal length, each f32 or f16; the arithmetic is f32.
+ * Lowers `outputs[0][i] = expression` over flat tensors of equal length, each f32 or f16; the arithmetic is f32. Operations
+ * lowered so may declare that they accumulate.
  *
  * @param names WGSL names of the inputs; inside `expression` they are the element at `i`
  * @param expression WGSL of the result, may use `p.<param>`
@@ -22,6 +24,7 @@ export function lowerElementwise<A>(
   const overwritten = request.inPlace.find(([, o]) => o === 0)?.[0];
   const out = output(0, "out", request.outputs[0]);
   const sources = names.map((name, i) => i === overwritten ? out : input(i, `${name}_`, request.inputs[i]));
+  const result = storeOf(request, 0);
   const loads = names.map((name, i) => `let ${name} = ${load(sources[i], "i")};`).join(" ");
   return {
     variant: overwritten === undefined ? "flat" : "flat in place",
@@ -29,14 +32,14 @@ export function lowerElementwise<A>(
     kernels: [kernel({
       label: `${label} ${shapeText(request.outputs[0])}${overwritten === undefined ? "" : " in place"}`,
       bindings: [...sources.filter((source) => source !== out), out],
-      params: { n, ...params },
+      params: { n, ...result.params, ...params },
       groups: Math.ceil(n / (WORKGROUP * PER_THREAD)),
       device: request.device,
       body: `
 let base = group * ${WORKGROUP * PER_THREAD}u + lid;
 for (var k = 0u; k < ${PER_THREAD}u; k++) {
   let i = base + k * ${WORKGROUP}u;
-  if (i < p.n) { ${loads} ${store(out, "i", expression)} }
+  if (i < p.n) { ${loads} let result = ${expression}; ${result.into(out, "i", "result")} }
 }`,
     })],
   };

@@ -14,7 +14,7 @@ import { randomGraphs } from "../support/random_graph.ts";
 
 /**
  * Seven dispatches: doubled = x + x (slot 3), a = lrelu(x) (slot 4), b = lrelu(doubled) (slot 5), a += b in place,
- * state (buffer 1) += that, and sum of squares of b into output buffer 2 through scratch in slot 3.
+ * sum of squares of b into output buffer 2 through scratch in slot 3, and state (buffer 1) += a + b.
  */
 function smallPlan(): Plan {
   const graph = new Graph();
@@ -50,8 +50,8 @@ const rebind = (
 
 const cases: Readonly<Record<string, readonly [plan: () => Plan, message: string]>> = {
   "a buffer that is read and written": [
-    () => broken(4, (d) => rebind(d, 0, { buffer: 1 })),
-    "phase run, dispatch 4 (accumulate 8 in place): buffer 1 (accumulate#4) is written and bound again",
+    () => broken(6, (d) => rebind(d, 0, { buffer: 1 })),
+    "phase run, dispatch 6 (accumulate 8 in place): buffer 1 (accumulate#4) is written and bound again",
   ],
   "a buffer that is written twice": [
     () => broken(2, (d) => ({ ...rebind(d, 0, { buffer: 5 }), access: ["read_write", "read_write"] })),
@@ -72,6 +72,10 @@ const cases: Readonly<Record<string, readonly [plan: () => Plan, message: string
   "contents replaced in place that are not there": [
     () => broken(3, (d) => ({ overwrites: [{ ...d.overwrites[0], input: "add#0" }] })),
     "phase run, dispatch 3 (add 8 in place): replaces add#0 in buffer 4, which holds leakyRelu#1",
+  ],
+  "a tensor that is looked for in another persistent buffer": [
+    () => broken(4, (d) => rebind(d, 0, { buffer: 1 })),
+    "phase run, dispatch 4 (sumSquares 8 partial): leakyRelu#2 is at byte 0 of buffer 1, but before at byte 0 of buffer 5",
   ],
   "an offset that is not aligned": [
     () => broken(0, (d) => rebind(d, 0, { offset: 4 })),

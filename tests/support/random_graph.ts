@@ -1,6 +1,6 @@
 /** Random graphs for property tests of the planner, built from a list of choices so that fast-check can shrink them. */
 import { Graph, type Node, type Value } from "../../kernels/graph/graph.ts";
-import { neededNodes } from "../../kernels/graph/lower.ts";
+import { neededNodes } from "../../kernels/graph/steps.ts";
 import type { CompileOptions } from "../../kernels/graph/plan.ts";
 import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { add } from "../../kernels/ops/add/op.ts";

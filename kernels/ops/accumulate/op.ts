@@ -12,6 +12,7 @@ import { lowerElementwise } from "../elementwise.ts";
 export const accumulate: OpDef<{ scale: number }> = {
   name: "accumulate",
   updates: [[0, 0]],
+  sums: ({ scale }) => [{ onto: 0, value: 1, scale }],
   infer([target, value]) {
     requireSame("accumulate", target, value, "target and value");
     return [target];

@@ -9,12 +9,13 @@ export type NoAttrs = Record<string, never>;
 /**
  * `y = a + b`.
  *
- * Inputs `[a, b]` of one shape; output of that shape. May overwrite `a`.
+ * Inputs `[a, b]` of one shape; output of that shape. May overwrite either.
  * @throws {ShapeError} when the shapes differ
  */
 export const add: OpDef<NoAttrs> = {
   name: "add",
-  mayOverwrite: [[0, 0]],
+  mayOverwrite: [[0, 0], [1, 0]],
+  sums: () => [{ onto: 0, value: 1, scale: 1 }, { onto: 1, value: 0, scale: 1 }],
   infer([a, b]) {
     requireSame("add", a, b, "a and b");
     return [a];

@@ -19,6 +19,7 @@ export interface CastAttrs {
  */
 export const cast: OpDef<CastAttrs> = {
   name: "cast",
+  recompute: [0],
   infer([x], { to }) {
     requireFloat("cast", "x", x);
     return [{ ...x, dtype: to }];

@@ -15,6 +15,8 @@ export interface LeakyReluAttrs {
  */
 export const leakyRelu: OpDef<LeakyReluAttrs> = {
   name: "leakyRelu",
+  recompute: [0],
+  accumulates: [0],
   infer: ([x]) => [x],
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(outputs)),
   lower: (request) =>
@@ -35,6 +37,7 @@ export const leakyRelu: OpDef<LeakyReluAttrs> = {
 export const leakyReluGradient: OpDef<LeakyReluAttrs> = {
   name: "leakyReluGradient",
   mayOverwrite: [[1, 0]],
+  accumulates: [0],
   infer([x, dy]) {
     requireSame("leakyReluGradient", x, dy, "x and dy");
     return [x];
