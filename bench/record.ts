@@ -23,6 +23,8 @@ export interface BenchRecord {
   readonly clock: "gpu" | "host" | "wall";
   readonly runtime: string;
   readonly commit: string;
+  /** Device memory of a step's plan, bytes; absent for single operations. */
+  readonly peakBytes?: number;
 }
 
 /** The part of a record that is the same on every line. */

@@ -14,6 +14,9 @@ import type { Roofline } from "./roofline.ts";
 /** What {@link benchStep} needs. */
 export interface StepBenchOptions {
   readonly preset: string;
+  /** Parsed configuration file whose keys win over the preset's, and its name. */
+  readonly file?: unknown;
+  readonly fileName?: string;
   readonly adapter: AdapterChoice;
   readonly clock: Clock;
   readonly roofline: Roofline;
@@ -29,11 +32,11 @@ const MEASURE_MS = 8000;
 
 /** Steps of a preset on random patches, each waited for; then one profiled step, summed by operation. */
 export async function benchStep(options: StepBenchOptions): Promise<void> {
-  const { preset, clock, emit, note } = options;
+  const { preset, file, fileName, clock, emit, note } = options;
   if (!Object.hasOwn(runPresets, preset)) {
     throw new Error(`Cannot find run preset ${preset}: choose one of ${Object.keys(runPresets).join(", ")}`);
   }
-  const config = resolveRunConfig({ preset });
+  const config = resolveRunConfig({ preset, file, fileName });
   using session = await PretrainSession.create(config, options.adapter);
   session.initialise();
   const { built: { cropSize }, executor, plan } = session;
@@ -65,9 +68,13 @@ export async function benchStep(options: StepBenchOptions): Promise<void> {
     plan.report.phases.update.flop;
   const bytes = replays * (plan.report.phases.augment.bytes + plan.report.phases.micro.bytes) +
     plan.report.phases.update.bytes;
-  const shape = `${preset} ${config.patch.join("x")} batch ${size}`;
+  const shape = [
+    `${preset} ${config.patch.join("x")} batch ${size}`,
+    ...(micro === 1 ? [] : [`micro ${micro}`]),
+    ...(config.precision === "f32" ? [] : [config.precision]),
+  ].join(" ");
   const { clock: _, ...whole } = toRecord({ op: "step", shape, times, cost: { flop, bytes } }, options);
-  emit({ ...whole, clock: "wall" });
+  emit({ ...whole, clock: "wall", peakBytes: plan.report.peakBytes });
   note(
     `a step has ${dispatches} dispatches; the host is back after ${median(submits).toFixed(1)} ms ` +
       "(masks, augmentation, copies, submission; software drivers compute inside the submission)",
