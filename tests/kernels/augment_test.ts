@@ -5,7 +5,7 @@ import { splineCoefficients } from "../../kernels/ops/augment/reference.ts";
 import { type Dims3, elementCount, tensor } from "../../kernels/spec.ts";
 import { rotationMatrix } from "../../train/augmentation.ts";
 import { gpuTest } from "../support/gpu.ts";
-import { checkOp, noise, type OpCase, runOnGpu } from "../support/ops.ts";
+import { checkOp, inputSpec, noise, type OpCase, runOnGpu } from "../support/ops.ts";
 import { assertAllClose } from "../support/tolerance.ts";
 
 interface Pose {
@@ -71,7 +71,7 @@ for (const [name, c] of cases) {
 
 /** Runs the reference on one case. */
 function reference(c: OpCase<AffineResampleAttrs>, data: Float64Array): Float64Array {
-  const inputSpecs = c.inputs.map(({ shape }) => tensor(shape));
+  const inputSpecs = c.inputs.map(inputSpec);
   return affineResample.reference({
     inputs: [data, Float64Array.from(c.inputs[1].data!)],
     inputSpecs,

@@ -8,6 +8,7 @@ import { add } from "../../kernels/ops/add/op.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { type DType, elementCount, type OpDef, tensor, type TensorSpec } from "../../kernels/spec.ts";
+import { activeElements, fillUnused } from "./blocks.ts";
 import { assertAllClose, type Tolerance } from "./tolerance.ts";
 
 /** Deterministic numbers in (-1, 1) by index and seed. */
@@ -23,20 +24,36 @@ export function noise(length: number, seed: number): Float32Array<ArrayBuffer> {
 }
 
 /** What a tensor holds of some numbers: f16 rounds them. */
-export function roundTo(spec: TensorSpec, data: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+export function roundTo(spec: TensorSpec, data: Contents): Contents {
   return spec.dtype === "f16" ? data.map(Math.f16round) as Float32Array<ArrayBuffer> : data;
 }
 
-/** One case: an operation, contents of its inputs, attributes. */
+/** Contents of a tensor; block tables are integers. */
+export type Contents = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+
+/** An input of a case: shape and type (f32) of a dense tensor, or a spec. */
+export type CaseInput =
+  & ({ readonly shape: readonly number[]; readonly dtype?: DType } | { readonly spec: TensorSpec })
+  & {
+    /** Contents, noise unless given; rounded to what the type can hold. */
+    readonly data?: Contents;
+  };
+
+/** Spec of an input. */
+export function inputSpec(input: CaseInput): TensorSpec {
+  return "spec" in input ? input.spec : tensor(input.shape, input.dtype);
+}
+
+/**
+ * One case: an operation, contents of its inputs, attributes.
+ *
+ * Tensors in the block layout belong to the block table among the inputs: unused blocks hold NaN in inputs and are left out
+ * of every comparison. A table gets no gradient.
+ */
 export interface OpCase<A> {
   readonly op: OpDef<A>;
   readonly attrs: A;
-  readonly inputs: readonly {
-    readonly shape: readonly number[];
-    /** Contents, noise unless given; rounded to what the type can hold. */
-    readonly data?: Float32Array<ArrayBuffer>;
-    readonly dtype?: DType;
-  }[];
+  readonly inputs: readonly CaseInput[];
   readonly tolerance: Tolerance;
   /** Inputs without a gradient, e.g. masks. */
   readonly constant?: readonly number[];
@@ -49,23 +66,30 @@ interface Built {
   readonly outputs: readonly Value[];
   readonly gradients: readonly (Value | null)[];
   readonly seeds: readonly Value[];
-  readonly feeds: Map<Value, Float32Array<ArrayBuffer>>;
+  readonly feeds: Map<Value, Contents>;
+  /** Block table of the case, if it has one. */
+  readonly table: Contents | undefined;
 }
 
 /** Builds `outputs` and, when the operation has a gradient rule, the gradients of `sum(output * seed)`. */
 export function buildCase<A>(c: OpCase<A>): Built {
   const graph = new Graph();
-  const feeds = new Map<Value, Float32Array<ArrayBuffer>>();
-  const inputs = c.inputs.map(({ shape, data, dtype }, i) => {
-    const value = graph.input(`in${i}`, tensor(shape, dtype));
-    feeds.set(value, roundTo(value.spec, data ?? noise(elementCount(shape), i)));
+  const feeds = new Map<Value, Contents>();
+  const table = c.inputs.find((x) => x.data instanceof Int32Array)?.data;
+  const feed = (name: string, spec: TensorSpec, data: Contents) => {
+    const value = graph.input(name, spec);
+    feeds.set(value, fillUnused(spec, roundTo(spec, data), table));
     return value;
+  };
+  const inputs = c.inputs.map((x, i) => {
+    const spec = inputSpec(x);
+    return feed(`in${i}`, spec, x.data ?? noise(elementCount(spec.shape), i));
   });
   const outputs = graph.apply(c.op, inputs, c.attrs);
-  if (!c.op.gradient) return { graph, inputs, outputs, gradients: [], seeds: [], feeds };
-  const seed = graph.input("seed", outputs[0].spec);
-  feeds.set(seed, roundTo(seed.spec, noise(elementCount(outputs[0].spec.shape), 77)));
-  const wrt = inputs.filter((_, i) => !c.constant?.includes(i));
+  if (!c.op.gradient) return { graph, inputs, outputs, gradients: [], seeds: [], feeds, table };
+  const { spec } = outputs[0];
+  const seed = feed("seed", spec, noise(elementCount(spec.shape), 77));
+  const wrt = inputs.filter((v, i) => v.spec.dtype !== "i32" && !c.constant?.includes(i));
   const result = differentiate(graph, { seeds: new Map([[outputs[0], seed]]), wrt, add });
   return {
     graph,
@@ -74,6 +98,7 @@ export function buildCase<A>(c: OpCase<A>): Built {
     gradients: inputs.map((v) => result.get(v) ?? null),
     seeds: [seed],
     feeds,
+    table,
   };
 }
 
@@ -81,7 +106,7 @@ export function buildCase<A>(c: OpCase<A>): Built {
 export async function runOnGpu(
   gpu: Gpu,
   graph: Graph,
-  feeds: ReadonlyMap<Value, Float32Array<ArrayBuffer>>,
+  feeds: ReadonlyMap<Value, Contents>,
   targets: readonly Value[],
   options: { poison?: boolean } = {},
 ): Promise<Float32Array[]> {
@@ -99,7 +124,9 @@ export async function runOnGpu(
   const results: Float32Array[] = [];
   for (const [i, name] of names.entries()) {
     results.push(
-      targets[i].role === "node" || plan.named[name] ? await executor.read(name) : feeds.get(targets[i])!,
+      targets[i].role === "node" || plan.named[name]
+        ? await executor.read(name)
+        : Float32Array.from(feeds.get(targets[i])!),
     );
   }
   return results;
@@ -123,8 +150,8 @@ export async function checkOp<A>(gpu: Gpu, c: OpCase<A>): Promise<void> {
       : `gradient of input ${built.gradients.indexOf(value)}`;
     const tolerance = isOutput ? c.tolerance : c.gradientTolerance ?? c.tolerance;
     assertAllClose(
-      found[i],
-      wanted.get(value)!,
+      activeElements(value.spec, found[i], built.table),
+      activeElements(value.spec, wanted.get(value)!, built.table),
       tolerance,
       `${c.op.name} ${JSON.stringify(c.attrs)} ${which}`,
     );
@@ -138,14 +165,18 @@ export async function checkOp<A>(gpu: Gpu, c: OpCase<A>): Promise<void> {
 export function checkGradient<A>(c: OpCase<A>, step = 1e-5, tolerance = 1e-6): void {
   const built = buildCase(c);
   const feeds = new Map([...built.feeds].map(([v, d]) => [v, Float64Array.from(d)]));
+  const product = ({ spec }: Value, a: ArrayLike<number>, b: ArrayLike<number>) => {
+    const [x, y] = [a, b].map((t) => activeElements(spec, t, built.table));
+    let sum = 0;
+    for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
+    return sum;
+  };
+  const [output] = built.outputs;
   const seed = feeds.get(built.seeds[0])!;
   const objective = (at: Map<Value, Float64Array>) =>
-    interpret(built.graph, at, [built.outputs[0]]).get(built.outputs[0])!.reduce(
-      (sum, y, i) => sum + y * seed[i],
-      0,
-    );
+    product(output, interpret(built.graph, at, [output]).get(output)!, seed);
   built.inputs.forEach((value, i) => {
-    if (c.constant?.includes(i)) return;
+    if (value.spec.dtype === "i32" || c.constant?.includes(i)) return;
     const gradient = built.gradients[i];
     const direction = Float64Array.from(noise(elementCount(value.spec.shape), 500 + i));
     const moved = (sign: number) => {
@@ -155,10 +186,7 @@ export function checkGradient<A>(c: OpCase<A>, step = 1e-5, tolerance = 1e-6): v
     };
     const numeric = (moved(1) - moved(-1)) / (2 * step);
     const analytic = gradient
-      ? interpret(built.graph, feeds, [gradient]).get(gradient)!.reduce(
-        (sum, g, k) => sum + g * direction[k],
-        0,
-      )
+      ? product(value, interpret(built.graph, feeds, [gradient]).get(gradient)!, direction)
       : 0;
     const scale = Math.max(1, Math.abs(numeric));
     if (!(Math.abs(numeric - analytic) <= tolerance * scale)) {
