@@ -1,48 +1,107 @@
-/** Shared parts of kernels that treat `[N, C, D, H, W]` channel by channel: maps over voxels and sums over voxels. */
-import { type DeviceFacts, type KernelSpec, tensor, type TensorSpec } from "../spec.ts";
-import { kernel, type KernelDraft, type Param, scratch, WORKGROUP } from "../wgsl/module.ts";
+/**
+ * Shared parts of kernels that treat activations channel by channel: maps over voxels and sums over voxels.
+ *
+ * A channel is a run of elements: all voxels of a dense tensor, or in the block layout those of the kept blocks, which come
+ * first; how many there are is read from the block table, and workgroups beyond them end at once.
+ */
+import { type DeviceFacts, elementCount, type KernelSpec, tensor, type TensorSpec } from "../spec.ts";
+import { input, kernel, type KernelDraft, type Param, scratch, WORKGROUP } from "../wgsl/module.ts";
 import { treeSum } from "../wgsl/reduce.ts";
+import { blockEdgeOf } from "./blocks/table.ts";
 
 type Binding = KernelDraft["bindings"][number];
 
-/** Voxels that one thread of a channel map handles, `WORKGROUP` apart. */
+/** Elements (numbers, or four of them) that one thread of a channel map handles, `WORKGROUP` apart. */
 const PER_THREAD = 8;
 /** Voxels that one thread of a sum handles before sums are split over more workgroups. */
-const SUM_PER_THREAD = 32;
+const SUM_PER_THREAD = 128;
 
 /** One map over the voxels of every channel. */
 export interface ChannelMapDraft {
   readonly label: string;
   readonly device: DeviceFacts;
   readonly spec: TensorSpec;
+  /** Tensors with a voxel at `i` or `m` have the element type `V`, which is what a binding without a type gets. */
   readonly bindings: readonly Binding[];
+  /** Number of the input that is the block table; needed for the block layout, unused for dense tensors. */
+  readonly table?: number;
+  /**
+   * The statements hold for `V = vec4f` (`B = vec4<bool>`) as well as for `V = f32` (`B = bool`): they write zero as `V()`,
+   * compare with `V(0.5)`, add the lanes of an element with `total(V) -> f32` and take the first lane where a condition holds
+   * with `firstLane(V, B) -> f32`. Then four voxels are one element where the channel's length allows.
+   */
+  readonly lanes?: boolean;
   readonly params?: Readonly<Record<string, Param>>;
   /** Statements before the loop; see `nc` (sample and channel), `n`, `c`. */
   readonly before?: string;
-  /** Statements for one voxel; see also `i` (flat index) and `m` (flat index into a one-channel tensor of the same size). */
+  /** Statements for one element; see also `i` (flat index) and, when dense, `m` (flat index into one channel of that size). */
   readonly each: string;
   readonly declarations?: string;
 }
 
+const FOUR_LANES = `alias V = vec4f;
+alias B = vec4<bool>;
+fn total(x: V) -> f32 { return (x.x + x.y) + (x.z + x.w); }
+fn firstLane(x: V, at: B) -> f32 { return select(select(select(x.w, x.z, at.z), x.y, at.y), x.x, at.x); }`;
+const ONE_LANE = `alias V = f32;
+alias B = bool;
+fn total(x: V) -> f32 { return x; }
+fn firstLane(x: V, at: B) -> f32 { return x; }`;
+
+/** How a kernel walks along a channel. */
+interface Walk {
+  readonly declarations: string;
+  readonly bindings: readonly Binding[];
+  readonly params: Readonly<Record<string, Param>>;
+  /** WGSL of the number of elements of sample `n` that count. */
+  readonly end: string;
+  /** Elements stored for a channel. */
+  readonly stored: number;
+}
+
+function walkOf(draft: Pick<ChannelMapDraft, "spec" | "bindings" | "table" | "lanes">): Walk {
+  const { spec } = draft;
+  const [, c, ...stored] = spec.shape;
+  const blocks = spec.layout.kind === "blocks";
+  const run = blocks ? elementCount(blockEdgeOf(spec)) : elementCount(stored);
+  const lanes = draft.lanes && run % 4 === 0 ? 4 : 1;
+  const declarations = lanes === 4 ? FOUR_LANES : ONE_LANE;
+  const bindings = draft.bindings.map((b) => ({ ...b, type: b.type ?? "V" }));
+  const voxels = elementCount(stored) / lanes;
+  if (spec.layout.kind !== "blocks") {
+    return { declarations, bindings, params: { channels: c, voxels }, end: "p.voxels", stored: voxels };
+  }
+  const tableRow = 1 + elementCount(spec.layout.grid) + spec.shape[2];
+  return {
+    declarations,
+    bindings: [...bindings, input(draft.table!, "table", "i32")],
+    params: { channels: c, voxels, tableRow, perBlock: run / lanes },
+    end: "u32(table[n * p.tableRow]) * p.perBlock",
+    stored: voxels,
+  };
+}
+
 /** A kernel that runs `each` for every voxel of every channel. */
 export function channelMap(draft: ChannelMapDraft): KernelSpec {
-  const [n, c, d, h, w] = draft.spec.shape;
-  const voxels = d * h * w;
-  const chunks = Math.ceil(voxels / (WORKGROUP * PER_THREAD));
+  const [n, c] = draft.spec.shape;
+  const walk = walkOf(draft);
+  const chunks = Math.ceil(walk.stored / (WORKGROUP * PER_THREAD));
   return kernel({
     label: draft.label,
     device: draft.device,
-    bindings: draft.bindings,
-    declarations: draft.declarations,
-    params: { channels: c, voxels, chunks, ...draft.params },
+    bindings: walk.bindings,
+    declarations: `${walk.declarations}\n${draft.declarations ?? ""}`,
+    params: { ...walk.params, chunks, ...draft.params },
     groups: n * c * chunks,
     body: `
 let nc = group / p.chunks; let n = nc / p.channels; let c = nc % p.channels;
-let first = (group % p.chunks) * ${WORKGROUP * PER_THREAD}u + lid;
+let start = (group % p.chunks) * ${WORKGROUP * PER_THREAD}u;
+let end = ${walk.end};
+if (start >= end) { return; }
 ${draft.before ?? ""}
 for (var k = 0u; k < ${PER_THREAD}u; k++) {
-  let v = first + k * ${WORKGROUP}u;
-  if (v < p.voxels) {
+  let v = start + k * ${WORKGROUP}u + lid;
+  if (v < end) {
     let i = nc * p.voxels + v; let m = n * p.voxels + v;
     ${draft.each}
   }
@@ -52,8 +111,7 @@ for (var k = 0u; k < ${PER_THREAD}u; k++) {
 
 /** Workgroups a channel that share a sum over its voxels. */
 export function sumSplits(spec: TensorSpec): number {
-  const [, , d, h, w] = spec.shape;
-  return Math.min(64, Math.ceil(d * h * w / (WORKGROUP * SUM_PER_THREAD)));
+  return Math.min(64, Math.ceil(elementCount(spec.shape.slice(2)) / (WORKGROUP * SUM_PER_THREAD)));
 }
 
 /** Spec of the partial sums of {@link channelSums}: `[N * C, splits, 4]`. */
@@ -62,9 +120,11 @@ export function partialSpec(spec: TensorSpec): TensorSpec {
 }
 
 /** Sums over the voxels of every channel, in two stages of fixed order. */
-export interface ChannelSumDraft extends Omit<ChannelMapDraft, "declarations"> {
-  /** As in a map, but the statements add to `sum: vec4f`. */
+export interface ChannelSumDraft extends ChannelMapDraft {
+  /** As in a map, but the statements add to `sum: vec4f` or to variables of `before`, which see `first`, the first element. */
   readonly each: string;
+  /** Statements after the loop that turn variables of `before` into `sum: vec4f`. */
+  readonly after?: string;
   /** Number of the scratch tensor of {@link partialSpec}. */
   readonly partial: number;
   /** Tree reduction: its declaration and the call that reduces `sum`. */
@@ -73,28 +133,31 @@ export interface ChannelSumDraft extends Omit<ChannelMapDraft, "declarations"> {
 
 /** Stage 1: partial sums by channel and split. */
 export function channelSums(draft: ChannelSumDraft): KernelSpec {
-  const [n, c, d, h, w] = draft.spec.shape;
-  const voxels = d * h * w;
-  const splits = sumSplits(draft.spec);
+  const [n, c] = draft.spec.shape;
+  const walk = walkOf(draft);
   const tree = draft.tree ?? { declaration: treeSum("tree", WORKGROUP), call: "treeSum(lid, sum)" };
   return kernel({
     label: `${draft.label} partial`,
     device: draft.device,
-    bindings: [...draft.bindings, scratch(draft.partial, "partials", "read_write", "vec4f")],
-    declarations: tree.declaration,
-    params: { channels: c, voxels, splits, length: Math.ceil(voxels / splits), ...draft.params },
-    groups: n * c * splits,
+    bindings: [...walk.bindings, scratch(draft.partial, "partials", "read_write", "vec4f")],
+    declarations: [walk.declarations, tree.declaration, draft.declarations ?? ""].join("\n"),
+    params: { ...walk.params, splits: sumSplits(draft.spec), ...draft.params },
+    groups: n * c * sumSplits(draft.spec),
     body: `
 let nc = group / p.splits; let n = nc / p.channels; let c = nc % p.channels; let split = group % p.splits;
-let end = min((split + 1u) * p.length, p.voxels);
+let elements = ${walk.end};
+let share = (elements + p.splits - 1u) / p.splits;
+let end = min((split + 1u) * share, elements);
+let first = nc * p.voxels + split * share + lid;
 var sum = vec4f();
 ${draft.before ?? ""}
-for (var v = split * p.length + lid; v < end; v += ${WORKGROUP}u) {
+for (var v = split * share + lid; v < end; v += ${WORKGROUP}u) {
   let i = nc * p.voxels + v; let m = n * p.voxels + v;
   ${draft.each}
 }
-let total = ${tree.call};
-if (lid == 0u) { partials[group] = total; }`,
+${draft.after ?? ""}
+let reduced = ${tree.call};
+if (lid == 0u) { partials[group] = reduced; }`,
   });
 }
 

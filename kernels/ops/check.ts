@@ -76,10 +76,15 @@ export function requireSingle(op: string, name: string, spec: TensorSpec): void 
 /** Requires one shape for two tensors, whatever their element types. @throws {ShapeError} */
 export function requireSameShape(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
   require(
-    sameShape(a.shape, b.shape) && a.layout.kind === b.layout.kind,
+    sameShape(a.shape, b.shape) && sameShape(gridOf(a), gridOf(b)),
     op,
     `${names} have shapes [${a.shape}] (${a.layout.kind}) and [${b.shape}] (${b.layout.kind}), wanted equal ones`,
   );
+}
+
+/** Grid of a tensor in the block layout; empty for a dense one. */
+function gridOf({ layout }: TensorSpec): readonly number[] {
+  return layout.kind === "blocks" ? layout.grid : [];
 }
 
 /** Cost of reading all inputs and writing all outputs once, with `flop` operations. */

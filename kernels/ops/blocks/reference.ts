@@ -63,6 +63,13 @@ export function fromVolume(
   return data;
 }
 
+/** Which voxels of the volume are in kept blocks: `[N, 1, D, H, W]`, 1 = kept. */
+export function keptVoxels(spec: TensorSpec, table: Float64Array): Float64Array {
+  const [n, , ...rest] = spec.shape;
+  const one = { ...spec, shape: [n, 1, ...rest] };
+  return toVolume(one, new Float64Array(rest.reduce((a, b) => a * b, n)).fill(1), table);
+}
+
 /** Spec of the dense volume that a tensor is cut from; itself when it is dense. */
 export function volumeSpec(spec: TensorSpec): TensorSpec {
   if (spec.layout.kind === "dense") return spec;

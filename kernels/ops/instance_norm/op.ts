@@ -1,17 +1,25 @@
-/** Instance norm, dense or restricted to visible voxels, fused with a residual sum and LeakyReLU; and its gradients. */
+/**
+ * Instance norm, over all voxels or visible ones only, fused with a residual sum and LeakyReLU; and its gradients.
+ *
+ * Visible voxels are told by a voxel mask for dense tensors and by the block table in the block layout. Three kernels a
+ * direction: partial sums over the voxels of a channel, one thread a channel that joins them, one map over the voxels.
+ */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, kernel, output, scratch, WORKGROUP } from "../../wgsl/module.ts";
 import { MERGE_MOMENTS, treeMoments } from "../../wgsl/reduce.ts";
+import { fromVolume, keptVoxels, toVolume, volumeSpec } from "../blocks/reference.ts";
+import { blockGridOf, requireTable } from "../blocks/table.ts";
 import { channelMap, channelSums, finishPerSample, partialSpec } from "../channelwise.ts";
 import { count, require, requireSame, sameShape, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import { normBackward, normForward } from "./reference.ts";
 
-/** Attributes of {@link instanceNorm}; inputs come in the order x, gamma, beta, residual, mask, each where its flag is set. */
+/** Attributes of {@link instanceNorm}; inputs come in the order x, gamma, beta, residual, visible, each where its flag is set. */
 export interface InstanceNormAttrs {
   readonly eps: number;
   readonly affine: boolean;
   readonly residual: boolean;
+  /** Whether the last input says which voxels count: the voxel mask of a dense x, the block table (always) of x in blocks. */
   readonly masked: boolean;
   /** Slope of the LeakyReLU that follows; 1 for none. */
   readonly slope: number;
@@ -20,14 +28,14 @@ export interface InstanceNormAttrs {
 /** Position of each optional input; -1 where absent. */
 export function normInputs(
   attrs: InstanceNormAttrs,
-): { gamma: number; beta: number; residual: number; mask: number; count: number } {
+): { gamma: number; beta: number; residual: number; visible: number; count: number } {
   let next = 1;
   const take = (present: boolean) => present ? next++ : -1;
   return {
     gamma: take(attrs.affine),
     beta: take(attrs.affine),
     residual: take(attrs.residual),
-    mask: take(attrs.masked),
+    visible: take(attrs.masked),
     count: next,
   };
 }
@@ -50,14 +58,30 @@ function checkNorm(op: string, inputs: readonly TensorSpec[], attrs: InstanceNor
     }
   }
   if (at.residual >= 0) requireSame(op, inputs[0], inputs[at.residual], "x and residual");
-  if (at.mask >= 0) {
-    const wanted = [x.n, 1, ...x.size];
-    require(
-      sameShape(inputs[at.mask].shape, wanted),
-      op,
-      `mask has shape [${inputs[at.mask].shape}], wanted [${wanted}]`,
-    );
-  }
+  requireVisible(op, inputs[0], at.visible >= 0 ? inputs[at.visible] : undefined);
+}
+
+/** Requires the input that tells visible voxels to fit x. @throws {ShapeError} */
+function requireVisible(op: string, x: TensorSpec, visible: TensorSpec | undefined): void {
+  const { n, size } = volume(op, "x", x);
+  const blocks = blockGridOf(x);
+  if (blocks) return requireTable(op, visible, n, blocks);
+  const wanted = [n, 1, ...size];
+  require(
+    visible === undefined || sameShape(visible.shape, wanted),
+    op,
+    `mask has shape [${visible?.shape}], wanted [${wanted}]`,
+  );
+}
+
+/** How kernels tell visible voxels of x: the mask that they bind, the table that channel kernels read, or neither. */
+function visibleOf(x: TensorSpec, at: number) {
+  const blocks = x.layout.kind === "blocks";
+  return {
+    table: blocks ? at : undefined,
+    mask: !blocks && at >= 0 ? [input(at, "mask")] : [],
+    variant: blocks ? "blocks" : at >= 0 ? "masked" : "dense",
+  };
 }
 
 /**
@@ -65,6 +89,7 @@ function checkNorm(op: string, inputs: readonly TensorSpec[], attrs: InstanceNor
  *
  * Masked: statistics over voxels whose mask is 1; the normalised part of hidden voxels is 0 (not beta), then residual and
  * LeakyReLU apply to every voxel. x, residual `[N, C, D, H, W]`; gamma, beta `[C]`; mask `[N, 1, D, H, W]` of 0 and 1.
+ * In the block layout, x and residual `[N, C, K, e0, e1, e2]` and the table: statistics and y of the kept blocks.
  * Outputs: y like x; statistics `[N, C, 4]` = mean, 1/sqrt(var + eps), number of voxels, 0.
  * @throws {ShapeError} when the tensors do not fit
  * Source: torch InstanceNorm3d; masked form: sparse norm of SparK over visible positions.
@@ -79,33 +104,36 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
   lower({ inputs, attrs, device }) {
     const at = normInputs(attrs);
     const spec = inputs[0];
-    const label = `instanceNorm ${shapeText(spec)}${attrs.masked ? " masked" : ""}`;
-    const mask = at.mask >= 0 ? [input(at.mask, "mask")] : [];
-    const visible = at.mask >= 0 ? "if (mask[m] > 0.5)" : "";
-    const affine = at.gamma >= 0 ? [input(at.gamma, "gamma"), input(at.beta, "beta")] : [];
+    const { mask, table, variant } = visibleOf(spec, at.visible);
+    const label = `instanceNorm ${shapeText(spec)}${variant === "dense" ? "" : ` ${variant}`}`;
+    const affine = at.gamma >= 0 ? [input(at.gamma, "gamma", "f32"), input(at.beta, "beta", "f32")] : [];
     const residual = at.residual >= 0 ? [input(at.residual, "residual")] : [];
     return {
-      variant: attrs.masked ? "masked" : "dense",
+      variant,
       scratch: [partialSpec(spec)],
       kernels: [
         channelSums({
           label: `${label} statistics`,
           device,
           spec,
+          table,
+          lanes: true,
           partial: 0,
           bindings: [input(0, "x"), ...mask],
-          before: "var shift = 0.0;",
-          each: `${visible} {
-            let value = x[i];
-            if (sum.x == 0.0) { shift = value; }
-            let d = value - shift;
-            sum = sum + vec4f(1.0, d, d * d, 0.0);
-          }`,
-          tree: {
-            declaration: treeMoments("tree", WORKGROUP),
-            call: `treeMerge(lid, vec4f(sum.x, select(0.0, shift + sum.y / sum.x, sum.x > 0.0),
-              select(0.0, max(0.0, sum.z - sum.y * sum.y / sum.x), sum.x > 0.0), 0.0))`,
-          },
+          before: `${
+            mask.length ? "var shift = 0.0; var found = false;" : "let shift = firstLane(x[first], B(true));"
+          } var count = V(); var s1 = V(); var s2 = V();`,
+          each: mask.length
+            ? `let keep = mask[m] > V(0.5);
+            if (!found && any(keep)) { shift = firstLane(x[i], keep); found = true; }
+            let d = select(V(), x[i] - V(shift), keep);
+            count += select(V(), V(1.0), keep); s1 += d; s2 += d * d;`
+            : "let d = x[i] - V(shift); count += V(1.0); s1 += d; s2 += d * d;",
+          after: `let voxels = total(count); let s = total(s1);
+            if (voxels > 0.0) {
+              sum = vec4f(voxels, shift + s / voxels, max(0.0, total(s2) - s * s / voxels), 0.0);
+            }`,
+          tree: { declaration: treeMoments("tree", WORKGROUP), call: "treeMerge(lid, sum)" },
         }),
         finishPerSample({
           label: `${label} statistics`,
@@ -122,6 +150,8 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
           label: `${label} apply`,
           device,
           spec,
+          table,
+          lanes: true,
           bindings: [
             input(0, "x"),
             { ...output(1, "statistics", "vec4f"), access: "read" },
@@ -135,10 +165,10 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
             let scale = s.y${affine.length ? " * gamma[c]" : ""}; let offset = ${
             affine.length ? "beta[c]" : "0.0"
           };`,
-          each: `var value = (x[i] - s.x) * scale + offset;
-            ${mask.length ? "value = select(0.0, value, mask[m] > 0.5);" : ""}
+          each: `var value = (x[i] - V(s.x)) * scale + V(offset);
+            ${mask.length ? "value = select(V(), value, mask[m] > V(0.5));" : ""}
             ${residual.length ? "value = value + residual[i];" : ""}
-            y[i] = ${attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > 0.0)"};`,
+            y[i] = ${attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > V())"};`,
         }),
       ],
     };
@@ -154,7 +184,7 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
         dy!,
         ...(attrs.slope === 1 ? [] : [outputs[0]]),
         ...pick(at.gamma),
-        ...pick(at.mask),
+        ...pick(at.visible),
       ],
       attrs,
     );
@@ -170,29 +200,31 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
   reference({ inputs, inputSpecs, attrs }) {
     const at = normInputs(attrs);
     const pick = (i: number) => i >= 0 ? inputs[i] : null;
-    const [y, statistics] = normForward(inputSpecs[0].shape, attrs, {
-      x: inputs[0],
+    const [spec] = inputSpecs;
+    const table = at.visible >= 0 ? inputs[at.visible] : undefined;
+    const [y, statistics] = normForward(volumeSpec(spec).shape, attrs, {
+      x: toVolume(spec, inputs[0], table),
       gamma: pick(at.gamma),
       beta: pick(at.beta),
-      residual: pick(at.residual),
-      mask: pick(at.mask),
+      residual: at.residual >= 0 ? toVolume(spec, inputs[at.residual], table) : null,
+      mask: spec.layout.kind === "blocks" ? keptVoxels(spec, table!) : pick(at.visible),
     });
-    return [y, statistics];
+    return [fromVolume(spec, y, table), statistics];
   },
 };
 
 /** Order of the inputs of {@link instanceNormGradient}. */
-function gradientInputs(attrs: InstanceNormAttrs): { y: number; gamma: number; mask: number } {
+function gradientInputs(attrs: InstanceNormAttrs): { y: number; gamma: number; visible: number } {
   let next = 3;
   const take = (present: boolean) => present ? next++ : -1;
-  return { y: take(attrs.slope !== 1), gamma: take(attrs.affine), mask: take(attrs.masked) };
+  return { y: take(attrs.slope !== 1), gamma: take(attrs.affine), visible: take(attrs.masked) };
 }
 
 /**
  * Gradient of {@link instanceNorm}: with `g = dy * lrelu'(y)` and `xh = (x - mean) * inv`,
  * `dx = gamma inv (g - mean(g) - xh mean(g xh))` at visible voxels, 0 at hidden ones.
  *
- * Inputs `[x, statistics, dy, y (unless slope 1), gamma?, mask?]`.
+ * Inputs `[x, statistics, dy, y (unless slope 1), gamma?, visible?]`.
  * Outputs: dx; sums `[N, C, 2]` = sum(g), sum(g xh) over visible voxels; and, with residual and slope, `g`.
  */
 export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
@@ -207,30 +239,32 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
   lower({ inputs, outputs, attrs, device }) {
     const at = gradientInputs(attrs);
     const spec = inputs[0];
-    const label = `instanceNorm.dx ${shapeText(spec)}${attrs.masked ? " masked" : ""}`;
+    const { mask, table, variant } = visibleOf(spec, at.visible);
+    const label = `instanceNorm.dx ${shapeText(spec)}${variant === "dense" ? "" : ` ${variant}`}`;
     const y = at.y >= 0 ? [input(at.y, "y")] : [];
-    const mask = at.mask >= 0 ? [input(at.mask, "mask")] : [];
-    const gamma = at.gamma >= 0 ? [input(at.gamma, "gamma")] : [];
+    const gamma = at.gamma >= 0 ? [input(at.gamma, "gamma", "f32")] : [];
     const residual = outputs.length === 3 ? [output(2, "dresidual")] : [];
-    const g = at.y >= 0 ? "dy[i] * select(p.slope, 1.0, y[i] > 0.0)" : "dy[i]";
+    const g = at.y >= 0 ? "dy[i] * select(V(p.slope), V(1.0), y[i] > V())" : "dy[i]";
     const params = { slope: { f32: attrs.slope } };
     const shared = [input(0, "x"), input(1, "statistics", "vec4f"), input(2, "dy"), ...y];
     return {
-      variant: attrs.masked ? "masked" : "dense",
+      variant,
       scratch: [partialSpec(spec), tensor([spec.shape[0] * spec.shape[1], 8])],
       kernels: [
         channelSums({
           label: `${label} sums`,
           device,
           spec,
+          table,
+          lanes: true,
           partial: 0,
           bindings: [...shared, ...mask],
           params,
-          before: "let s = statistics[nc];",
-          each: `${mask.length ? "if (mask[m] > 0.5)" : ""} {
-            let g = ${g};
-            sum = sum + vec4f(g, g * (x[i] - s.x) * s.y, 0.0, 0.0);
-          }`,
+          before: "let s = statistics[nc]; var s1 = V(); var s2 = V();",
+          each: `let value = ${g};
+            let g = ${mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value"};
+            s1 += g; s2 += g * (x[i] - V(s.x));`,
+          after: "sum = vec4f(total(s1), total(s2) * s.y, 0.0, 0.0);",
         }),
         finishPerSample({
           label: `${label} sums`,
@@ -252,6 +286,8 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
           label: `${label} apply`,
           device,
           spec,
+          table,
+          lanes: true,
           bindings: [
             input(0, "x"),
             scratch(1, "coefficients", "read", "vec4f"),
@@ -265,8 +301,8 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
           before: "let s = coefficients[2u * nc]; let t = coefficients[2u * nc + 1u];",
           each: `let g = ${g};
             ${residual.length ? "dresidual[i] = g;" : ""}
-            let value = s.z * (g - t.x - (x[i] - s.x) * s.y * t.y);
-            dx[i] = ${mask.length ? "select(0.0, value, mask[m] > 0.5)" : "value"};`,
+            let value = s.z * (g - V(t.x) - (x[i] - V(s.x)) * (s.y * t.y));
+            dx[i] = ${mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value"};`,
         }),
       ],
     };
@@ -274,15 +310,17 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
   reference({ inputs, inputSpecs, outputSpecs, attrs }) {
     const at = gradientInputs(attrs);
     const pick = (i: number) => i >= 0 ? inputs[i] : null;
-    const { dx, sums, g } = normBackward(inputSpecs[0].shape, attrs, {
-      x: inputs[0],
+    const [spec] = inputSpecs;
+    const table = at.visible >= 0 ? inputs[at.visible] : undefined;
+    const { dx, sums, g } = normBackward(volumeSpec(spec).shape, attrs, {
+      x: toVolume(spec, inputs[0], table),
       statistics: inputs[1],
-      dy: inputs[2],
-      y: pick(at.y),
+      dy: toVolume(spec, inputs[2], table),
+      y: at.y >= 0 ? toVolume(spec, inputs[at.y], table) : null,
       gamma: pick(at.gamma),
-      mask: pick(at.mask),
+      mask: spec.layout.kind === "blocks" ? keptVoxels(spec, table!) : pick(at.visible),
     });
-    return outputSpecs.length === 3 ? [dx, sums, g] : [dx, sums];
+    return [dx, sums, g].slice(0, outputSpecs.length).map((t) => t === sums ? t : fromVolume(spec, t, table));
   },
 };
 

@@ -1,5 +1,5 @@
 /** Block masks on the device: expansion to voxels, masking, and filling hidden voxels with a learned token. */
-import { type Dims3, type OpDef, tensor } from "../../spec.ts";
+import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
 import { blockEdge, count, forEachMasked, require, sameShape, streamCost, volume } from "../check.ts";
 import { channelMap, channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
@@ -13,6 +13,7 @@ import { shapeText } from "../elementwise.ts";
  */
 export const expandMask: OpDef<{ readonly size: Dims3 }> = {
   name: "expandMask",
+  recompute: [0],
   infer([mask], { size }) {
     blockEdge("expandMask", mask, mask.shape[0], size);
     return [tensor([mask.shape[0], 1, ...size])];
@@ -63,7 +64,9 @@ for (var g = 0u; g < p.g2; g++) {
   },
 };
 
-function requireMask(op: string, x: { shape: readonly number[] }, m: { shape: readonly number[] }): void {
+function requireMask(op: string, x: TensorSpec, m: TensorSpec): void {
+  const dense = x.layout.kind === "dense";
+  require(dense, op, "x is in the block layout, which holds visible voxels only: it takes no mask");
   const wanted = [x.shape[0], 1, ...x.shape.slice(2)];
   require(sameShape(m.shape, wanted), op, `mask has shape [${m.shape}], wanted [${wanted}]`, m.shape, wanted);
 }
@@ -76,6 +79,7 @@ function requireMask(op: string, x: { shape: readonly number[] }, m: { shape: re
  */
 export const applyMask: OpDef<Record<string, never>> = {
   name: "applyMask",
+  recompute: [0],
   mayOverwrite: [[0, 0]],
   infer([x, m]) {
     requireMask("applyMask", x, m);
@@ -91,8 +95,9 @@ export const applyMask: OpDef<Record<string, never>> = {
         label: `applyMask ${shapeText(x)}${overwrite ? " in place" : ""}`,
         device,
         spec: x,
+        lanes: true,
         bindings: [...(overwrite ? [] : [input(0, "x")]), input(1, "mask"), output(0, "y")],
-        each: `y[i] = select(0.0, ${overwrite ? "y" : "x"}[i], mask[m] > 0.5);`,
+        each: `y[i] = select(V(), ${overwrite ? "y" : "x"}[i], mask[m] > V(0.5));`,
       })],
     };
   },
@@ -112,6 +117,7 @@ export const applyMask: OpDef<Record<string, never>> = {
  */
 export const tokenFill: OpDef<Record<string, never>> = {
   name: "tokenFill",
+  recompute: [0],
   infer([x, token, m]) {
     requireMask("tokenFill", x, m);
     const wanted = [1, x.shape[1], 1, 1, 1];
@@ -131,9 +137,10 @@ export const tokenFill: OpDef<Record<string, never>> = {
         label: `tokenFill ${shapeText(x)}`,
         device,
         spec: x,
-        bindings: [input(0, "x"), input(1, "token"), input(2, "mask"), output(0, "y")],
-        before: "let fill = token[c];",
-        each: "y[i] = select(fill, x[i], mask[m] > 0.5);",
+        lanes: true,
+        bindings: [input(0, "x"), input(1, "token", "f32"), input(2, "mask"), output(0, "y")],
+        before: "let fill = V(token[c]);",
+        each: "y[i] = select(fill, x[i], mask[m] > V(0.5));",
       })],
     };
   },
@@ -172,9 +179,12 @@ export const tokenGradient: OpDef<Record<string, never>> = {
           label,
           device,
           spec: dy,
+          lanes: true,
           partial: 0,
           bindings: [input(0, "dy"), input(1, "mask")],
-          each: "sum.x = sum.x + select(dy[i], 0.0, mask[m] > 0.5);",
+          before: "var hidden = V();",
+          each: "hidden += select(dy[i], V(), mask[m] > V(0.5));",
+          after: "sum.x = total(hidden);",
         }),
         finishPerChannel({
           label,
