@@ -17,7 +17,8 @@ import { writeMetrics } from "../kernels/ops/metrics/op.ts";
 import { clipScale, sumSquares } from "../kernels/ops/optimizer/clip.ts";
 import { updateLossScale } from "../kernels/ops/optimizer/loss_scale.ts";
 import { adamwUpdate, sgdUpdate } from "../kernels/ops/optimizer/op.ts";
-import { avgPool3d, maxPool3d } from "../kernels/ops/pool/op.ts";
+import { maxPool3d } from "../kernels/ops/pool/max_pool.ts";
+import { avgPool3d } from "../kernels/ops/pool/op.ts";
 import { gaussianAxis } from "../kernels/ops/ssim/gaussian_axis.ts";
 import { halve } from "../kernels/ops/ssim/halve.ts";
 import { hideVisible } from "../kernels/ops/ssim/hide_visible.ts";
@@ -100,7 +101,7 @@ function norm(variant: string, flags: Partial<InstanceNormAttrs>): CaseFamily {
       (_, i): CaseInput =>
         i === at.gamma || i === at.beta
           ? { shape: [size.channels], contents: "positive", gradient: true }
-          : i === at.mask
+          : i === at.visible
           ? maskOf(size)
           : { shape: shapeOf(size) },
     ),

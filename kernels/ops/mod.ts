@@ -4,6 +4,14 @@ export { add } from "./add/op.ts";
 export { assign } from "./assign/op.ts";
 export { affineResample, type AffineResampleAttrs } from "./augment/op.ts";
 export { TRANSFORM_AT, TRANSFORM_LENGTH } from "./augment/transform.ts";
+export {
+  appendTokenChannel,
+  appendTokenChannelGradient,
+  type TokenChannelAttrs,
+} from "./blocks/append_token_channel.ts";
+export { type BlockMaskAttrs, hiddenMask, keptMask } from "./blocks/masks.ts";
+export { gatherBlocks, scatterBlocks, type ScatterBlocksAttrs } from "./blocks/op.ts";
+export { type BlockGrid, blocksSpec, blockTable, blockTableRow } from "./blocks/table.ts";
 export { cast } from "./cast/op.ts";
 export { conv3d, type Conv3dAttrs } from "./conv3d/op.ts";
 export {
@@ -37,12 +45,7 @@ export { type MetricsAttrs, writeMetrics } from "./metrics/op.ts";
 export { type ClipAttrs, clipScale, sumSquares } from "./optimizer/clip.ts";
 export { type LossScaleAttrs, updateLossScale } from "./optimizer/loss_scale.ts";
 export { type AdamwAttrs, adamwUpdate, type SgdAttrs, sgdUpdate, STEP_SCALARS } from "./optimizer/op.ts";
-export {
-  avgPool3d,
-  avgPool3dGradient,
-  maxPool3d,
-  maxPool3dGradient,
-  type PoolAttrs,
-  type PoolGradientAttrs,
-} from "./pool/op.ts";
+export { maxPool3d, maxPool3dGradient } from "./pool/max_pool.ts";
+export { avgPool3d, avgPool3dGradient } from "./pool/op.ts";
+export { type PoolAttrs, type PoolGradientAttrs } from "./pool/windows.ts";
 export { msSsimLoss, ssimLoss } from "./ssim/loss.ts";

@@ -2,7 +2,8 @@
 import type { Graph, Value } from "../../../kernels/graph/graph.ts";
 import { instanceNorm } from "../../../kernels/ops/instance_norm/op.ts";
 import { leakyRelu } from "../../../kernels/ops/leaky_relu/op.ts";
-import { avgPool3d, maxPool3d } from "../../../kernels/ops/pool/op.ts";
+import { maxPool3d } from "../../../kernels/ops/pool/max_pool.ts";
+import { avgPool3d } from "../../../kernels/ops/pool/op.ts";
 import { compareOutputs, dims3, eachCase, recorded, requireAttribute, runCall } from "../gpu.ts";
 import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
 

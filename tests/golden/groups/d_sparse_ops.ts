@@ -4,7 +4,8 @@ import type { Graph, Value } from "../../../kernels/graph/graph.ts";
 import { conv3d } from "../../../kernels/ops/conv3d/op.ts";
 import { instanceNorm } from "../../../kernels/ops/instance_norm/op.ts";
 import { applyMask, expandMask } from "../../../kernels/ops/mask/op.ts";
-import { avgPool3d, maxPool3d } from "../../../kernels/ops/pool/op.ts";
+import { maxPool3d } from "../../../kernels/ops/pool/max_pool.ts";
+import { avgPool3d } from "../../../kernels/ops/pool/op.ts";
 import { type Dims3, elementCount } from "../../../kernels/spec.ts";
 import {
   compareOutputs,
