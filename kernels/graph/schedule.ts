@@ -15,83 +15,97 @@ export function arrange(graph: Graph, steps: readonly Step[]): readonly Step[] {
 function foldSums(graph: Graph, steps: readonly Step[]): readonly Step[] {
   const persistent = persistence(graph);
   const exposed = new Set(graph.outputs.values());
-  const folded = [...steps];
-  const needs = (from: number, to: number, test: (value: Value) => boolean) =>
-    folded.slice(from, to).some((step) => readBy(step).some(test));
-  for (let at = 0; at < folded.length; at++) {
-    const { node, inputs, outputs: [total] } = folded[at];
+  const folded: (Step | null)[] = [...steps];
+  const makers = new Map(steps.flatMap((step, i) => madeBy(step).map((v) => [v, i] as const)));
+  const readers = new Map<Value, Set<number>>();
+  const read = (value: Value, at: number) => readers.set(value, (readers.get(value) ?? new Set()).add(at));
+  steps.forEach((step, i) => readBy(step).forEach((value) => read(value, i)));
+  steps.forEach(({ node, inputs, outputs: [total] }, at) => {
     for (const form of node.op.sums?.(node.attrs) ?? []) {
       const [onto, value] = [inputs[form.onto], inputs[form.value]];
-      const from = folded.findIndex((step) => madeBy(step).includes(value));
-      if (from < 0 || onto === value || onto.spec.dtype !== value.spec.dtype || exposed.has(value)) continue;
-      const producer = folded[from];
+      const from = makers.get(value);
+      if (from === undefined || onto === value || onto.spec.dtype !== value.spec.dtype) continue;
+      const producer = folded[from]!;
       const output = producer.outputs.indexOf(value);
       const free = producer.node.op.accumulates?.includes(output) && !persistent.tensor(value) &&
-        producer.accumulate.every((a) => a.output !== output);
+        !exposed.has(value) && producer.accumulate.every((a) => a.output !== output);
       const updates = (node.op.updates ?? []).some(([i, o]) => i === form.onto && o === 0);
-      if (!free || updates !== (onto.role !== "node")) continue;
-      if (needs(0, at, (v) => v === value) || needs(at + 1, folded.length, (v) => v === value)) continue;
+      if (!free || updates !== (onto.role !== "node") || readers.get(value)!.size > 1) continue;
       if (onto.role === "node") {
-        const maker = folded.findIndex((step) => madeBy(step).includes(onto));
-        if (maker >= from || persistent.tensor(onto) || exposed.has(onto) || exposed.has(total)) continue;
-        if (needs(from, at, (v) => v === onto) || needs(at + 1, folded.length, (v) => v === onto)) continue;
+        if (persistent.tensor(onto) || exposed.has(onto) || exposed.has(total)) continue;
+        if (makers.get(onto)! >= from || readers.get(onto)!.values().some((i) => i >= from && i !== at)) {
+          continue;
+        }
       } else {
         // a dispatch cannot read and write one buffer; a step between would see the sum where the graph says the old contents
         if (readBy(producer).some((v) => persistent.buffer(v) === persistent.buffer(onto))) continue;
-        if (needs(from + 1, at, (v) => persistent.overlap(v, onto))) continue;
+        const between = folded.slice(from + 1, at).filter((step) => step !== null);
+        if (between.some((step) => readBy(step).some((v) => persistent.overlap(v, onto)))) continue;
       }
       folded[from] = {
         ...producer,
         outputs: producer.outputs.map((v) => v === value ? total : v),
         accumulate: [...producer.accumulate, { output, scale: form.scale, onto }],
       };
-      folded.splice(at--, 1);
+      folded[at] = null;
+      makers.set(total, from);
+      readers.get(onto)!.delete(at);
+      read(onto, from);
       break;
     }
-  }
-  return folded;
+  });
+  return folded.filter((step) => step !== null);
 }
 
 /** Moves steps that free more than they allocate before those that do not, for as long as it holds. */
 function hoistFreeing(graph: Graph, steps: readonly Step[]): readonly Step[] {
   const persistent = persistence(graph);
-  const order = [...steps];
-  const last = new Map(lastReaders(order));
-  const bytes = (values: Iterable<Value>) => [...values].reduce((sum, v) => sum + byteLength(v.spec), 0);
-  const allocated = (step: Step) => {
-    const sums = new Set(step.accumulate.map((a) => step.outputs[a.output]));
-    return bytes(madeBy(step).filter((v) => !persistent.tensor(v) && !sums.has(v)));
-  };
-  const dyingAt = (step: Step, at: number) => {
-    const onto = new Set(step.accumulate.map((a) => a.onto));
-    return new Set(readBy(step).filter((v) => !persistent.tensor(v) && last.get(v) === at && !onto.has(v)));
-  };
+  const bytes = (values: readonly Value[]) => values.reduce((sum, v) => sum + byteLength(v.spec), 0);
+  const order = steps.map((step) => {
+    const onto = step.accumulate.map((a) => a.onto);
+    const sums = step.accumulate.map((a) => step.outputs[a.output]);
+    const reads = [...new Set(readBy(step))];
+    const made = madeBy(step);
+    return {
+      step,
+      made,
+      reads,
+      /** What it can free, when nobody needs it later. */
+      held: reads.filter((v) => !persistent.tensor(v) && !onto.includes(v)),
+      allocated: bytes(made.filter((v) => !persistent.tensor(v) && !sums.includes(v))),
+      changed: [...updatedBy(step), ...onto],
+    };
+  });
+  const last = new Map(lastReaders(steps));
   for (let at = 0; at < order.length; at++) {
-    const step = order[at];
-    const reads = new Set(readBy(step));
-    const dying = dyingAt(step, at);
+    const moved = order[at];
+    let dying = moved.held.filter((v) => last.get(v) === at);
     let to = at;
-    for (; to > 0; to--) {
+    for (; to > 0 && bytes(dying) > moved.allocated; to--) {
       const passed = order[to - 1];
-      if (madeBy(passed).some((v) => reads.has(v)) || conflicts(persistent, step, passed)) break;
-      const frees = bytes(dyingAt(passed, to - 1)) > allocated(passed);
-      if (frees && readBy(passed).some((v) => dying.has(v))) break;
-      for (const v of readBy(passed)) dying.delete(v);
-      if (bytes(dying) <= allocated(step)) break;
+      if (passed.made.some((v) => moved.reads.includes(v))) break;
+      if (conflicts(persistent, moved, passed) || conflicts(persistent, passed, moved)) break;
+      const left = dying.filter((v) => !passed.reads.includes(v));
+      const shared = left.length < dying.length;
+      if (shared && bytes(passed.held.filter((v) => last.get(v) === to - 1)) > passed.allocated) break;
+      if (bytes(left) <= moved.allocated) break;
+      dying = left;
     }
     if (to === at) continue;
     order.splice(to, 0, ...order.splice(at, 1));
     for (let i = to; i <= at; i++) {
-      for (const v of readBy(order[i])) if (last.get(v)! <= at) last.set(v, i);
+      for (const v of order[i].reads) if (last.get(v)! <= at) last.set(v, i);
     }
   }
-  return order;
+  return order.map(({ step }) => step);
 }
 
-/** Whether `step`, moved before `passed`, would change contents that `passed` needs, or the other way round. */
-function conflicts(persistent: Persistence, step: Step, passed: Step): boolean {
-  const changed = [...updatedBy(step), ...step.accumulate.map((a) => a.onto)];
-  const touched = [...readBy(passed), ...updatedBy(passed)];
-  if (changed.some((c) => touched.some((t) => t === c || persistent.overlap(t, c)))) return true;
-  return updatedBy(passed).some((u) => readBy(step).some((r) => persistent.overlap(u, r)));
+/** Whether a step changes contents that the other one needs or changes. */
+function conflicts(
+  persistent: Persistence,
+  { changed }: { readonly changed: readonly Value[] },
+  other: { readonly reads: readonly Value[]; readonly changed: readonly Value[] },
+): boolean {
+  const touched = [...other.reads, ...other.changed];
+  return changed.some((c) => touched.some((t) => t === c || persistent.overlap(t, c)));
 }

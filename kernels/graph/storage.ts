@@ -54,11 +54,12 @@ export function assignStorage(graph: Graph, steps: readonly Step[]): Storage {
     for (const value of updatedBy(step)) updated.set(value, step);
     for (const [i, o] of node.op.mayOverwrite ?? []) {
       const [input, output] = [inputs[i], outputs[o]];
-      const held = input && of.get(input);
+      const held = input && output && of.get(input);
       const dies = held && !isPersistent(held) && last.get(input) === at &&
         held.bytes === byteLength(output.spec) &&
         readBy(step).filter((v) => of.get(v) === held).length === 1;
-      if (dies && made.has(output) && !exposed.has(output) && !of.has(output)) {
+      const lent = pairs.some(([other]) => other === i);
+      if (dies && !lent && made.has(output) && !exposed.has(output) && !of.has(output)) {
         pairs.push([i, o]);
         of.set(output, held);
       }
