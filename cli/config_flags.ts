@@ -73,7 +73,7 @@ const configFlags: readonly ConfigFlag[] = [
     path: ["network", "preset"],
   },
   { flags: "--loss <name>", description: "reconstruction loss, such as mse", path: ["loss"] },
-  { flags: "--precision <p>", description: "storage of activations", path: ["precision"] },
+  { flags: "--precision <p>", description: "storage of activations: f32, f16 or auto", path: ["precision"] },
   {
     flags: "--workers <n>",
     description: "threads that read patches",

@@ -23,7 +23,7 @@ export class CheckpointError extends Error {
 }
 
 /**
- * Writes weights, optimiser state and progress as safetensors, atomically. Equal state gives equal bytes.
+ * Writes weights, optimiser state, loss scale and progress as safetensors, atomically. Equal state gives equal bytes.
  *
  * Metadata: `format`, `step`, `bestValLoss`, `seed`, `config` (JSON) and `nnssl_adaptation_plan` (JSON).
  * @throws {DataError} when the folder is not writable or the disk is full
@@ -51,7 +51,7 @@ export async function saveCheckpoint(
 /**
  * Loads a checkpoint into a session.
  *
- * @throws {CheckpointError} when the file belongs to another network or optimiser
+ * @throws {CheckpointError} when the file belongs to another network, optimiser or precision
  * @throws {SafetensorsError | DataError} when it cannot be read
  */
 export async function loadCheckpoint(path: string, session: PretrainSession): Promise<Progress> {
@@ -61,6 +61,14 @@ export async function loadCheckpoint(path: string, session: PretrainSession): Pr
     throw new CheckpointError(`Cannot resume from ${path}: ${found}: ${remedy}`, path);
   };
   if (metadata.format !== FORMAT) fail(`found format ${metadata.format ?? "none"}, wanted ${FORMAT}`);
+  const { precision } = JSON.parse(metadata.config ?? "{}") as Partial<RunConfig>;
+  if (precision !== session.config.precision) {
+    throw new CheckpointError(
+      `Cannot resume from ${path}: it was trained in ${precision}, this run is ${session.config.precision} on ` +
+        `${session.gpu.facts.adapter}: use --precision ${precision}`,
+      path,
+    );
+  }
   const wanted = new Set(session.stateNames());
   const missing = [...wanted].filter((name) => !tensors.has(name));
   const extra = [...tensors.keys()].filter((name) => !wanted.has(name));

@@ -128,7 +128,8 @@ export const runConfigSchema = z.strictObject({
   }).prefault({}),
   loss: z.enum(lossNames).default("mse").describe("mse: mean squared error over hidden voxels"),
   augmentation: augmentation.prefault({}),
-  precision: z.enum(["f32"]).default("f32"),
+  precision: z.enum(["f32", "f16", "auto"]).default("auto")
+    .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
   checkpointEveryEpochs: z.int().positive().default(1),
   metricsEvery: z.int().positive().max(64).default(25).describe(
     "steps between two read-backs of the losses",

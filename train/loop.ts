@@ -12,7 +12,8 @@ import { RunLog } from "./run_log.ts";
 import { finishedSummary, removeLeftovers, runPaths, type RunSummary, writeRunRecord } from "./run_folder.ts";
 import { learningRate } from "./schedule.ts";
 import { sampleRatio } from "./mask.ts";
-import { PretrainSession } from "./session.ts";
+import { LOSS_SCALE, SKIPS_IN_A_ROW } from "./precision.ts";
+import { PretrainSession, type StepMetrics } from "./session.ts";
 import { METRIC_ROWS } from "./step.ts";
 import { Validation } from "./validation.ts";
 
@@ -31,7 +32,7 @@ export interface TrainingRequest {
   readonly stopReason: () => StopReason | null;
 }
 
-/** Too many losses that are not finite. */
+/** Too many losses that are not finite, or too many steps in a row that changed nothing. */
 export class DivergedError extends Error {
   override readonly name = "DivergedError";
 }
@@ -43,7 +44,8 @@ export class DivergedError extends Error {
  * every `metricsEvery` steps and at the end of an epoch.
  *
  * @returns what `summary.json` holds
- * @throws {DivergedError} when more than `nanLimit` losses of an epoch are not finite
+ * @throws {DivergedError} when more than `nanLimit` losses of an epoch are not finite, or more than `SKIPS_IN_A_ROW` steps in a
+ * row changed nothing
  * @throws {DataError | DeviceError | LimitError | CheckpointError} when data, device or checkpoint fail
  */
 export async function runTraining(request: TrainingRequest): Promise<RunSummary> {
@@ -84,6 +86,7 @@ class Run {
   #epochLosses: number[] = [];
   #read = 0;
   #skipped = 0;
+  #skippedInARow = 0;
   readonly #started = performance.now();
 
   constructor(
@@ -99,7 +102,7 @@ class Run {
     const paths = runPaths(out);
     const steps = config.epochs * config.stepsPerEpoch;
     const resumedFrom = await this.#begin();
-    await writeRunRecord(out, config, store, this.session.gpu.facts);
+    await writeRunRecord(out, this.session.config, store, this.session.gpu.facts);
     this.emit({
       type: "started",
       step: this.step,
@@ -198,33 +201,47 @@ class Run {
     if (this.#read === this.step) return;
     const { config } = this.request;
     const metrics = await this.session.readMetrics(this.#read, this.step);
-    const rows: MetricRow[] = metrics.flatMap(({ step, loss, gradNorm, clipScale, finite }) => [
+    const rows: MetricRow[] = metrics.flatMap(({ step, loss, gradNorm, clipScale, finite, lossScale }) => [
       { step, name: "loss", value: loss },
       { step, name: "gradNorm", value: gradNorm },
       { step, name: "clipScale", value: clipScale },
       { step, name: "skipped", value: finite ? 0 : 1 },
+      { step, name: "lossScale", value: lossScale },
       { step, name: "lr", value: this.#lr(step) },
       { step, name: "maskRatio", value: sampleRatio(config.seed, step, config.mask.ratio) },
     ]);
     rows.push({ step: this.step - 1, name: "seconds", value: this.#seconds() });
     this.#read = this.step;
     this.#epochLosses.push(...metrics.map((m) => m.loss));
-    const skipped = metrics.filter((m) => !m.finite);
-    this.#skipped += skipped.length;
     this.emit({ type: "metrics", step: this.step, rows });
-    for (const { step } of skipped) {
-      this.emit({
-        type: "warning",
-        step,
-        message: `step ${step}: gradient norm is not finite, the step changed nothing`,
-      });
-    }
+    this.#judgeSkips(metrics);
     const bad = this.#epochLosses.filter((loss) => !Number.isFinite(loss)).length;
     if (bad > config.nanLimit) {
       throw new DivergedError(
         `Training diverged: found ${bad} losses that are not finite in one epoch, allowed ${config.nanLimit} (nanLimit): ` +
           `use a lower learning rate, and check the data with spark3d prepare`,
       );
+    }
+  }
+
+  /** Counts steps that changed nothing, and warns of them unless a smaller loss scale is all they need. */
+  #judgeSkips(metrics: readonly StepMetrics[]): void {
+    for (const { step, finite, loss, lossScale } of metrics) {
+      this.#skippedInARow = finite ? 0 : this.#skippedInARow + 1;
+      if (finite) continue;
+      this.#skipped++;
+      if (this.#skippedInARow > SKIPS_IN_A_ROW) {
+        throw new DivergedError(
+          `Training diverged: the last ${this.#skippedInARow} steps had gradients that are not finite and changed nothing ` +
+            `(loss scale ${lossScale}): use a lower learning rate or precision f32, and check the data with spark3d prepare`,
+        );
+      }
+      if (lossScale > LOSS_SCALE.smallest && Number.isFinite(loss)) continue;
+      this.emit({
+        type: "warning",
+        step,
+        message: `step ${step}: gradient norm is not finite, the step changed nothing`,
+      });
     }
   }
 

@@ -1,10 +1,12 @@
 import type { Graph, Value } from "../kernels/graph/graph.ts";
 import { accumulate } from "../kernels/ops/accumulate/op.ts";
 import { clipScale, MAX_CLIP_INPUTS, sumSquares } from "../kernels/ops/optimizer/clip.ts";
+import { updateLossScale } from "../kernels/ops/optimizer/loss_scale.ts";
 import { adamwUpdate, sgdUpdate } from "../kernels/ops/optimizer/op.ts";
-import { byteLength } from "../kernels/spec.ts";
+import { byteLength, tensor } from "../kernels/spec.ts";
 import { add } from "../kernels/ops/add/op.ts";
 import type { RunConfig } from "./config.ts";
+import { LOSS_SCALE } from "./precision.ts";
 
 /** Largest segment of packed parameters, bytes: what every adapter can bind. */
 const SEGMENT_BYTES = 128 * 2 ** 20;
@@ -21,7 +23,7 @@ export interface OptimizerNodes {
   readonly accumulated: readonly Value[];
   /** Run them once a step. */
   readonly updated: readonly Value[];
-  /** `[4]`: gradient norm, clip scale, 1 if finite, 0. */
+  /** `[4]`: norm of the true gradient, what the update multiplies gradients with, 1 if finite else 0, loss scale. */
   readonly clip: Value;
 }
 
@@ -37,10 +39,30 @@ export interface OptimizerRequest {
   readonly share: number;
   /** `[4]`: learning rate, 1 - beta1^t, 1 - beta2^t, metrics row. */
   readonly scalars: Value;
+  /** What the loss was multiplied with before the backward pass; nothing when absent. */
+  readonly lossScale?: LossScale;
+}
+
+/** States of a dynamic loss scale, both `[1]`. */
+export interface LossScale {
+  readonly scale: Value;
+  /** Good steps in a row since the scale last changed. */
+  readonly goodSteps: Value;
+}
+
+/** Names of the states of {@linkcode LossScale} in graphs and checkpoints. */
+export const LOSS_SCALE_STATES = { scale: "lossScale", goodSteps: "lossScaleGoodSteps" } as const;
+
+/** Declares the states of a loss scale; the host writes `LOSS_SCALE.initial` into `scale` before the first step. */
+export function declareLossScale(graph: Graph): LossScale {
+  return {
+    scale: graph.state(LOSS_SCALE_STATES.scale, tensor([1])),
+    goodSteps: graph.state(LOSS_SCALE_STATES.goodSteps, tensor([1])),
+  };
 }
 
 /**
- * Adds gradient accumulation, clipping by global norm and the update to a graph.
+ * Adds gradient accumulation, clipping by global norm, the update and, where there is one, that of the loss scale to a graph.
  *
  * Trained parameters, their gradients and states are packed into equal segments, so that one dispatch updates a segment.
  * Parameters without gradient are left out: no decay, as in PyTorch.
@@ -52,7 +74,7 @@ export function addOptimizer(
   trained: readonly Value[],
   request: OptimizerRequest,
 ): OptimizerNodes {
-  const { optimizer, gradients, decayOnly, scalars } = request;
+  const { optimizer, gradients, decayOnly, scalars, lossScale } = request;
   const moved = trained.filter((p) => gradients.has(p) || decayOnly.includes(p));
   const gradientOf = new Map(moved.map((p) => [p, graph.accumulator(`gradient:${p.name}`, p.spec)]));
   const prefixes = STATE_PREFIXES[optimizer.kind];
@@ -74,7 +96,10 @@ export function addOptimizer(
     while (squares.length > MAX_CLIP_INPUTS) {
       squares = [graph.apply(add, [squares[0], squares[1]], {})[0], ...squares.slice(2)];
     }
-    const [clip] = graph.apply(clipScale, squares, { maxNorm: request.clipNorm });
+    const [clip] = graph.apply(clipScale, [...squares, ...(lossScale ? [lossScale.scale] : [])], {
+      maxNorm: request.clipNorm,
+      scaled: lossScale !== undefined,
+    });
     const updated = segments.flatMap((s) =>
       optimizer.kind === "sgd"
         ? graph.apply(sgdUpdate, [s.parameters, s.gradients, s.states[0], clip, scalars], optimizer)
@@ -84,7 +109,10 @@ export function addOptimizer(
           optimizer,
         )
     );
-    return { accumulated, updated, clip };
+    const rescaled = lossScale
+      ? graph.apply(updateLossScale, [lossScale.scale, lossScale.goodSteps, clip], LOSS_SCALE)
+      : [];
+    return { accumulated, updated: [...updated, ...rescaled], clip };
   });
 }
 

@@ -7,6 +7,7 @@ import type { DeviceFacts, Dispatch, Plan } from "../kernels/spec.ts";
 import { downsampling } from "../model/config.ts";
 import { parameterCount } from "../model/parameters.ts";
 import type { RunConfig } from "./config.ts";
+import { type Precision, resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, maeConfig } from "./step.ts";
 
 /** Multiply-adds of the convolutions of one part of the network, one micro-batch. */
@@ -25,6 +26,7 @@ export interface PlanDescription {
   /** Largest cubic patch edge that fits, null when none does or the patch itself fits. */
   readonly largestPatch: number | null;
   readonly adapter: string;
+  readonly precision: Precision;
   readonly patch: readonly number[];
   readonly microBatch: number;
   readonly parameters: number;
@@ -57,7 +59,8 @@ export async function describePlan(
 }
 
 /** As {@linkcode describePlan}, for known device facts. */
-export function describePlanFor(config: RunConfig, facts: DeviceFacts): PlanDescription {
+export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDescription {
+  const config = resolvePrecision(request, facts);
   const { graph, phases } = buildPretrainGraph(config);
   const boundless = { ...facts, maxBinding: 2 ** 40, maxBuffer: 2 ** 40 };
   const plan = compile(graph, { device: boundless, phases });
@@ -71,6 +74,7 @@ export function describePlanFor(config: RunConfig, facts: DeviceFacts): PlanDesc
     refusal: refusal === null ? null : `${refusal}${remedy(largestPatch)}`,
     largestPatch,
     adapter: facts.adapter,
+    precision: config.precision,
     patch: config.patch,
     microBatch: config.batch.micro,
     parameters: parameterCount(graph),
@@ -107,7 +111,8 @@ function refusalOf(config: RunConfig, facts: DeviceFacts): string | null {
 export function explainLimit(error: unknown, config: RunConfig, facts: DeviceFacts): unknown {
   if (!(error instanceof LimitError)) return error;
   const message = error.message.replace(/: use a smaller patch.*$/, "");
-  return new LimitError(`${message}${remedy(largestFittingPatch(config, facts))}`, error.details);
+  const largest = largestFittingPatch(resolvePrecision(config, facts), facts);
+  return new LimitError(`${message}${remedy(largest)}`, error.details);
 }
 
 function remedy(largest: number | null): string {
@@ -180,7 +185,7 @@ function partOf(node: string): string {
 function planText(d: Omit<PlanDescription, "text">, plan: Plan): string {
   const giga = (macs: number) => (macs / 1e9).toFixed(2).padStart(10);
   const lines = [
-    `patch ${d.patch.join("x")}, micro-batch ${d.microBatch}, f32, on ${d.adapter}`,
+    `patch ${d.patch.join("x")}, micro-batch ${d.microBatch}, ${d.precision}, on ${d.adapter}`,
     `parameters ${d.parameters.toLocaleString("en")} (${formatBytes(4 * d.parameters)})`,
     "",
     "convolutions, GMAC a micro-batch     forward   training",

@@ -9,8 +9,9 @@ import { initialValues } from "../model/parameters.ts";
 import { sampleAugmentation } from "./augmentation.ts";
 import type { RunConfig } from "./config.ts";
 import { sampleBlockMask, sampleRatio } from "./mask.ts";
-import { STATE_PREFIXES, stepScalars } from "./optimizer.ts";
+import { LOSS_SCALE_STATES, STATE_PREFIXES, stepScalars } from "./optimizer.ts";
 import { explainLimit } from "./plan_report.ts";
+import { LOSS_SCALE, type Precision, resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, METRIC_COLUMNS, METRIC_ROWS, type PretrainGraph } from "./step.ts";
 
 /** First key of the random streams of starting weights. */
@@ -21,15 +22,19 @@ export interface StepMetrics {
   readonly step: number;
   readonly loss: number;
   readonly gradNorm: number;
+  /** What clipping multiplied the true gradient with; 0 in a skipped step. */
   readonly clipScale: number;
-  /** Whether the gradient norm was finite; if not, the step changed nothing. */
+  /** Whether the gradient norm was finite; if not, the step changed nothing but the loss scale. */
   readonly finite: boolean;
+  /** What the loss was multiplied with in the backward pass; 1 in f32. */
+  readonly lossScale: number;
 }
 
 /** A run's network on a device: training steps, evaluation, and its state as named tensors. */
 export class PretrainSession implements Disposable {
   private constructor(
-    readonly config: RunConfig,
+    /** The run's configuration, its precision resolved for this adapter. */
+    readonly config: RunConfig & { readonly precision: Precision },
     readonly gpu: Gpu,
     readonly built: PretrainGraph,
     readonly plan: Plan,
@@ -39,23 +44,29 @@ export class PretrainSession implements Disposable {
   /**
    * Opens a device, plans and allocates. Weights are zero until `initialise` or `importState`.
    *
-   * @throws {DeviceError} without adapter or memory; {LimitError} when the run does not fit the adapter
+   * @throws {DeviceError} without adapter or memory, or when f16 is asked for and the adapter has none
+   * @throws {LimitError} when the run does not fit the adapter
    */
-  static async create(config: RunConfig, adapter: AdapterChoice): Promise<PretrainSession> {
-    const built = buildPretrainGraph(config);
+  static async create(request: RunConfig, adapter: AdapterChoice): Promise<PretrainSession> {
     const gpu = await openGpu({ adapter });
     try {
+      const config = resolvePrecision(request, gpu.facts);
+      const built = buildPretrainGraph(config);
       const plan = compile(built.graph, { device: gpu.facts, phases: built.phases });
       verifyPlan(plan, gpu.facts);
       return new PretrainSession(config, gpu, built, plan, await Executor.create(gpu, plan));
     } catch (error) {
       gpu[Symbol.dispose]();
-      throw explainLimit(error, config, gpu.facts);
+      throw explainLimit(error, request, gpu.facts);
     }
   }
 
-  /** Writes starting weights; every tensor has a random stream of its own. */
+  /** Writes starting weights and, in f16, the first loss scale; every weight tensor has a random stream of its own. */
   initialise(): void {
+    if (this.config.precision === "f16") {
+      this.executor.parameters.write(LOSS_SCALE_STATES.scale, Float32Array.of(LOSS_SCALE.initial));
+      this.executor.parameters.write(LOSS_SCALE_STATES.goodSteps, Float32Array.of(0));
+    }
     this.built.graph.parameters.forEach((parameter, i) => {
       const random = hashRandom(this.config.seed, INIT_STREAM, i);
       this.executor.parameters.write(
@@ -115,8 +126,10 @@ export class PretrainSession implements Disposable {
     const ring = await this.#read("metrics");
     const rows: StepMetrics[] = [];
     for (let step = from; step < to; step++) {
-      const [loss, gradNorm, clipScale, finite] = ring.subarray((step % METRIC_ROWS) * METRIC_COLUMNS.length);
-      rows.push({ step, loss, gradNorm, clipScale, finite: finite === 1 });
+      const [loss, gradNorm, clipScale, finite, lossScale] = ring.subarray(
+        (step % METRIC_ROWS) * METRIC_COLUMNS.length,
+      );
+      rows.push({ step, loss, gradNorm, clipScale: clipScale * lossScale, finite: finite === 1, lossScale });
     }
     return rows;
   }
@@ -154,9 +167,15 @@ export class PretrainSession implements Disposable {
     }
   }
 
-  /** Names and shapes of everything that `exportState` returns: weights by PyTorch key, `<state>:<key>` for the optimiser. */
+  /**
+   * Names of everything that `exportState` returns: weights by PyTorch key, `<state>:<key>` for the optimiser, in f16 the
+   * states of the loss scale.
+   */
   stateNames(): readonly string[] {
-    const prefixes = STATE_PREFIXES[this.config.optimizer.kind].map((p) => `${p}:`);
+    const prefixes = [
+      ...STATE_PREFIXES[this.config.optimizer.kind].map((p) => `${p}:`),
+      ...Object.values(LOSS_SCALE_STATES),
+    ];
     return Object.entries(this.plan.named)
       .filter(([name, t]) =>
         t.role === "parameter" ? !name.startsWith("parameters.") : prefixes.some((p) => name.startsWith(p))
@@ -164,7 +183,7 @@ export class PretrainSession implements Disposable {
       .map(([name]) => name);
   }
 
-  /** Weights and optimiser state, C order. Reads whole buffers, so that there is one stall a buffer. */
+  /** Weights, optimiser state and loss scale, C order. Reads whole buffers, so that there is one stall a buffer. */
   async exportState(): Promise<Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>> {
     const contents = new Map<number, Float32Array<ArrayBuffer>>();
     const state = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();

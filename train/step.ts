@@ -5,6 +5,7 @@ import type { CompileOptions } from "../kernels/graph/plan.ts";
 import { accumulate } from "../kernels/ops/accumulate/op.ts";
 import { add } from "../kernels/ops/add/op.ts";
 import { assign } from "../kernels/ops/assign/op.ts";
+import { cast } from "../kernels/ops/cast/op.ts";
 import { affineResample } from "../kernels/ops/augment/op.ts";
 import { TRANSFORM_LENGTH } from "../kernels/ops/augment/transform.ts";
 import { fill } from "../kernels/ops/fill/op.ts";
@@ -18,12 +19,12 @@ import type { MaeConfig } from "../model/mae.ts";
 import { networkPreset } from "../model/config.ts";
 import { blockGrid } from "./mask.ts";
 import type { RunConfig } from "./config.ts";
-import { addOptimizer } from "./optimizer.ts";
+import { addOptimizer, declareLossScale } from "./optimizer.ts";
 
 /** Rows of the metrics ring: steps between two read-backs must not exceed it. */
 export const METRIC_ROWS = 64;
 /** Columns of the metrics ring, in order. */
-export const METRIC_COLUMNS = ["loss", "gradNorm", "clipScale", "finite"] as const;
+export const METRIC_COLUMNS = ["loss", "gradNorm", "clipScale", "finite", "lossScale"] as const;
 
 /**
  * The graph of a pre-training run and its phases:
@@ -52,6 +53,9 @@ export function maeConfig(config: RunConfig): MaeConfig {
  * before `evaluate`), `mask` `[M, 1, ...grid]` (1 = visible), `scalars` `[4]`. M = micro-batch. Outputs `reconstruction`,
  * `maskedError`; state `metrics` `[rows, columns]`.
  *
+ * With precision f16 the network, from the image's cast to the reconstruction, and its backward pass are f16; the seed of the
+ * gradient is the state `lossScale`, without which most gradients would vanish. `auto`, where nobody resolved it, counts as f32.
+ *
  * @throws {ConfigError | ShapeError} when network, patch and block do not fit together
  */
 export function buildPretrainGraph(config: RunConfig): PretrainGraph {
@@ -74,14 +78,17 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
       order: augmentation.interpolation === "cubic" ? 3 : 1,
     }));
   const [shown] = graph.apply(assign, [image, augmented], {});
-  const { reconstruction, visible, decayOnly } = maskedAutoencoder(scope, image, mask, maeConfig(config));
+  const half = config.precision === "f16";
+  const x = half ? scope.at("input").apply(cast, [image], { to: "f16" }) : image;
+  const { reconstruction, visible, decayOnly } = maskedAutoencoder(scope, x, mask, maeConfig(config));
   const loss = reconstructionLoss(graph, config.loss, reconstruction, image, mask, visible);
   const [maskedError] = config.loss === "mse"
     ? [loss]
     : graph.apply(reconstructionError, [reconstruction, image, visible], { power: 2, region: "hidden" });
   graph.output("reconstruction", reconstruction);
   graph.output("maskedError", maskedError);
-  const [seed] = graph.apply(fill, [], { shape: [1], value: 1 });
+  const lossScale = half ? declareLossScale(graph) : undefined;
+  const seed = lossScale?.scale ?? graph.apply(fill, [], { shape: [1], value: 1 })[0];
   const gradients = differentiate(graph, { seeds: new Map([[loss, seed]]), wrt: graph.parameters, add });
   const share = batch.micro / batch.size;
   const { accumulated, updated, clip } = addOptimizer(graph, graph.parameters, {
@@ -91,11 +98,12 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
     decayOnly,
     share,
     scalars,
+    lossScale,
   });
   const total = graph.accumulator("lossTotal", tensor([1]));
   const [summed] = graph.apply(accumulate, [total, loss], { scale: share });
   const ring = graph.state("metrics", tensor([METRIC_ROWS, METRIC_COLUMNS.length]));
-  const picks = [{ input: 0, element: 0 }, ...[0, 1, 2].map((element) => ({ input: 1, element }))];
+  const picks = [{ input: 0, element: 0 }, ...[0, 1, 2, 3].map((element) => ({ input: 1, element }))];
   const [logged] = graph.apply(writeMetrics, [ring, scalars, total, clip], { picks });
   return {
     graph,
@@ -120,6 +128,8 @@ function reconstructionLoss(
 ): Value {
   return graph.within("loss", () => {
     const inputs = [prediction, target, visible];
+    const single = () =>
+      prediction.spec.dtype === "f16" ? graph.apply(cast, [prediction], { to: "f32" })[0] : prediction;
     switch (loss) {
       case "mse":
         return graph.apply(reconstructionError, inputs, { power: 2, region: "hidden" })[0];
@@ -130,13 +140,13 @@ function reconstructionLoss(
       case "l1-all":
         return graph.apply(reconstructionError, [prediction, target], { power: 1, region: "all" })[0];
       case "ssim":
-        return ssimLoss(graph, prediction, target);
+        return ssimLoss(graph, single(), target);
       case "ssim-masked":
-        return ssimLoss(graph, prediction, target, mask);
+        return ssimLoss(graph, single(), target, mask);
       case "ms-ssim":
-        return msSsimLoss(graph, prediction, target);
+        return msSsimLoss(graph, single(), target);
       case "ms-ssim-masked":
-        return msSsimLoss(graph, prediction, target, mask);
+        return msSsimLoss(graph, single(), target, mask);
     }
   });
 }

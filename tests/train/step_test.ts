@@ -40,7 +40,7 @@ Deno.test("buildPretrainGraph() declares the inputs, outputs and phases of a run
   const shape = (name: string) => graph.find(name).spec.shape.join();
   assert.deepEqual(
     ["crop", "transform", "image", "mask", "scalars", "metrics"].map(shape),
-    ["2,1,16,24,32", "2,16", "2,1,16,24,32", "2,1,2,3,4", "4", "64,4"],
+    ["2,1,16,24,32", "2,16", "2,1,16,24,32", "2,1,2,3,4", "4", "64,5"],
   );
   assert.deepEqual(graph.outputs.get("reconstruction")!.spec.shape, [2, 1, 16, 24, 32]);
   assert.deepEqual(Object.keys(phases), ["augment", "micro", "update", "evaluate"]);

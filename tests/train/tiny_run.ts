@@ -25,6 +25,7 @@ export function tinyConfig(changes: JsonObject = {}): RunConfig {
     checkpointEveryEpochs: 1,
     metricsEvery: 2,
     augmentation: { rotationProbability: 0, scaleProbability: 0, interpolation: "linear" },
+    precision: "f32",
     spacing: "noresample",
   };
   const config = resolveRunConfig({ preset: "paper", flags: mergeConfig(tiny, changes) });

@@ -79,7 +79,7 @@ export const clipScale: OpDef<ClipAttrs> = {
     );
     return [tensor([4])];
   },
-  cost: (inputs, outputs) => streamCost(inputs, outputs, 10),
+  cost: (inputs, outputs, { scaled }) => streamCost(inputs, outputs, scaled ? 10 : 8),
   lower({ inputs, attrs, device }) {
     const names = inputs.map((_, i) => attrs.scaled && i === inputs.length - 1 ? "lossScale" : `s${i}`);
     const unscale = attrs.scaled ? " / lossScale[0]" : "";
