@@ -31,7 +31,7 @@ const SAMPLE_MS = 200;
 /** Milliseconds of one run after which a single sample is taken. */
 const LONG_MS = 3000;
 
-/** Largest difference of two tensors as a share of the largest value of the first; 1 when they differ in length or in NaN. */
+/** Largest difference of two tensors as a share of the largest value of the first; 1 for another length or NaN. */
 export function relativeDifference(
   wanted: Float32Array,
   found: Float32Array,
@@ -41,9 +41,10 @@ export function relativeDifference(
   for (let i = 0; i < wanted.length; i++) {
     size = Math.max(size, Math.abs(wanted[i]));
     const difference = Math.abs(wanted[i] - found[i]);
-    if (!(difference <= worst)) worst = difference;
+    if (!Number.isFinite(difference)) return 1;
+    worst = Math.max(worst, difference);
   }
-  return Number.isFinite(worst) && size > 0 ? worst / size : 1;
+  return size > 0 ? worst / size : 1;
 }
 
 /**

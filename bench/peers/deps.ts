@@ -32,17 +32,20 @@ export function peerVersion(name: PeerName): string {
   return PEER_PACKAGES[name][0].split("@").at(-1)!;
 }
 
+/** Not a literal, so that only this call fetches a package. */
+const importModule = (specifier: string): Promise<unknown> => import(specifier);
+
 /**
  * Loads the packages of a library.
  *
  * @returns the first package's exports
  * @throws {PeerError} naming the package that is missing
  */
-export async function loadPeer<Module>(name: PeerName): Promise<Module> {
+export async function loadPeer<Module>(name: PeerName, load = importModule): Promise<Module> {
   const loaded: Module[] = [];
   for (const specifier of PEER_PACKAGES[name]) {
     try {
-      loaded.push(await import(specifier) as Module); // not a literal, so that only this call fetches it
+      loaded.push(await load(specifier) as Module);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
       throw new PeerError(
