@@ -2,7 +2,7 @@
 //   forward     y[n,o,q] = b[o] + sum_{c,k} w[c,k,o] * x[n,c, s*q + k - pad]
 //   transposed  y[n,o,q] = b[o] + sum_{c,k} w[c,k,o] * x[n,c, (q + pad - k) / s]   where divisible
 // Layout   x, y: dense [N, C, D, H, W] or blocks [N, C, K, e, e, e], any mixture; hidden voxels of x count as 0
-//          w: packed [C, K, O rounded up to 4] (pack.wgsl.ts); sources are read one after another
+//          w: packed for the tile, [O / 4 quads, kd, C, kh kw, 4 quads] (pack.wgsl.ts); sources are read one after another
 // Work     1 thread = 1 tile of output voxels x 4*quads output channels (tile.ts); every input value is loaded once a thread,
 //          channel and plane; a source in the block layout is skipped where nothing is kept
 // Limits   8 storage bindings at most (three sources, weights, bias, table, output); no workgroup memory
@@ -11,6 +11,7 @@ import type { DeviceFacts, DType, KernelSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
 import {
+  type BlockPlacement,
   key,
   type Placement,
   placementParams,
@@ -30,6 +31,9 @@ import {
 } from "./tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
+
+/** Tiles of a block from which on neighbouring threads mostly lie in one block. */
+const SKIP_TILES = 4;
 
 /** One input of a gathered convolution. */
 export interface GatherSource {
@@ -57,18 +61,25 @@ export interface GatherDraft {
   readonly output: Binding;
 }
 
-/** One kernel tap of a tile: which weights, and which output voxel takes which point. */
-interface Tap {
-  readonly weight: string;
-  readonly uses: readonly {
-    readonly cell: string;
-    readonly plane: Plane;
-    readonly y: number;
-    readonly x: number;
-  }[];
+/** An output voxel of the tile and the point that a tap joins it to. */
+interface Use {
+  readonly cell: string;
+  readonly plane: Plane;
+  readonly y: number;
+  readonly x: number;
 }
 
-function queryOf(draft: GatherDraft): TileQuery {
+/** One kernel tap of a tile. */
+interface Tap {
+  /** WGSL of the tap's number along depth. */
+  readonly depth: string;
+  /** Number of the tap along height and width. */
+  readonly inPlane: number;
+  readonly uses: readonly Use[];
+}
+
+/** What the choice of a tile depends on. */
+export function tileQuery(draft: Omit<GatherDraft, "weights">): TileQuery {
   return {
     ...draft,
     inChannels: draft.sources.reduce((sum, s) => sum + s.channels, 0),
@@ -84,7 +95,7 @@ function queryOf(draft: GatherDraft): TileQuery {
 function tapOffset(draft: GatherDraft, axis: 0 | 1 | 2, a: number, k: number): number | null {
   const { stride, padding } = draft.geometry;
   if (draft.direction === "forward") return stride[axis] * a + k - padding[axis];
-  if (lateDivisors(queryOf(draft))[axis] > 1) return a + padding[axis] - k;
+  if (lateDivisors(tileQuery(draft))[axis] > 1) return a + padding[axis] - k;
   const numerator = a + padding[axis] - k;
   return ((numerator % stride[axis]) + stride[axis]) % stride[axis] === 0 ? numerator / stride[axis] : null;
 }
@@ -103,7 +114,7 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
   for (let i = 0; i < (loop ? 1 : kd); i++) {
     for (let j = 0; j < kh; j++) {
       for (let k = 0; k < kw; k++) {
-        const uses: Tap["uses"][number][] = [];
+        const uses: Use[] = [];
         for (let z = 0; z < td; z++) {
           const oz = loop ? 0 : tapOffset(draft, 0, z, i);
           if (oz === null) continue;
@@ -117,13 +128,7 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
             }
           }
         }
-        const inPlane = j * kw + k;
-        if (uses.length > 0) {
-          taps.push({
-            weight: loop ? `(kz * ${kh * kw}u + ${inPlane}u)` : `${i * kh * kw + inPlane}u`,
-            uses,
-          });
-        }
+        if (uses.length > 0) taps.push({ depth: loop ? "kz" : `${i}u`, inPlane: j * kw + k, uses });
       }
     }
   }
@@ -131,8 +136,8 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
 }
 
 /** Text and grid of a gathered convolution. */
-export function gatherKernel(draft: GatherDraft, tile = chooseTile(queryOf(draft))): KernelSpec {
-  const query = queryOf(draft);
+export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
+  const query = tileQuery(draft);
   const loop = loopsDepth(query, tile);
   const step = tileStep(query, tile);
   const { planes, taps } = tapsOf(draft, tile, loop);
@@ -148,6 +153,7 @@ export function gatherKernel(draft: GatherDraft, tile = chooseTile(queryOf(draft
   const cells = cellsOf(tile);
   const body = [
     ...tileLines(draft, tile),
+    `let wfirst = (rest % p.outBlocks) * ${draft.geometry.kernel[0]}u;`,
     `let iz = i32(tz) * ${step[0]}; let iy = i32(ty) * ${step[1]}; let ix = i32(tx) * ${step[2]};`,
     ...startLines(draft, tile, cells),
     ...readers.flatMap((reader) => reader.axisLines()),
@@ -174,10 +180,10 @@ export function gatherKernel(draft: GatherDraft, tile = chooseTile(queryOf(draft
       n: draft.n,
       tiles,
       outBlocks,
-      outQuads: Math.ceil(draft.outChannels / 4),
+      inChannels: query.inChannels,
       outChannels: draft.outChannels,
       outVoxels: storedVoxels(draft.outPlacement),
-      ...outputParams(draft.outPlacement, tile),
+      ...outputParams(draft, tile),
       ...tableParams(blocks ?? null),
       ...Object.assign({}, ...draft.sources.map((s, i) => placementParams(`s${i}`, s.placement))),
       ...Object.fromEntries(draft.sources.map((s, i) => [`channels${i}`, s.channels])),
@@ -195,38 +201,49 @@ function cellsOf(tile: Tile): readonly [number, number, number][] {
   return cells;
 }
 
+/** Blocks that tiles of a dense output follow one by one, so that neighbouring threads skip hidden blocks together. */
+function skipOrder(draft: GatherDraft, tile: Tile): BlockPlacement | null {
+  if (draft.outPlacement.blocks || draft.geometry.stride.some((s) => s !== 1)) return null;
+  const blocks = draft.sources.find((s) => s.placement.blocks)?.placement.blocks ?? null;
+  const tiles = blocks && volumeOf(dims((a) => Math.floor(blocks.edge[a] / tile.size[a])));
+  return blocks && blocks.edge.every((e, a) => e % tile.size[a] === 0) && tiles! >= SKIP_TILES
+    ? blocks
+    : null;
+}
+
 /** Numbers of a tile along the axes of the volume: `tz`, `ty`, `tx`; in blocks also `at`, the tile's first stored element. */
 function tileLines(draft: GatherDraft, tile: Tile): string[] {
+  const [td, th, tw] = tile.size;
   const head = [
     `let t = tid % p.tiles; let rest = tid / p.tiles;`,
     `let ob = (rest % p.outBlocks) * ${tile.quads}u; let n = rest / p.outBlocks;`,
     `if (n >= p.n) { return; }`,
+    `let sx = t % p.tilesX; let sy = (t / p.tilesX) % p.tilesY; let sz = (t / (p.tilesX * p.tilesY)) % p.tilesZ;`,
   ];
-  if (!draft.outPlacement.blocks) {
-    return [
-      ...head,
-      `let tx = t % p.tilesX; let ty = (t / p.tilesX) % p.tilesY; let tz = t / (p.tilesX * p.tilesY);`,
-    ];
-  }
-  const [td, th, tw] = tile.size;
+  const kept = draft.outPlacement.blocks !== null;
+  if (!kept && !skipOrder(draft, tile)) return [...head, `let tx = sx; let ty = sy; let tz = sz;`];
+  const number = `t / (p.tilesX * p.tilesY * p.tilesZ)`;
   return [
     ...head,
-    `let sx = t % p.tilesX; let sy = (t / p.tilesX) % p.tilesY; let sz = (t / (p.tilesX * p.tilesY)) % p.tilesZ;`,
-    `let kept = t / (p.tilesX * p.tilesY * p.tilesZ);`,
-    `let row = n * u32(p.tableLength);`,
-    `if (kept >= u32(blockTable[row])) { return; }`,
-    `let cell = u32(blockTable[row + 1u + u32(p.cells) + kept]);`,
+    ...(kept
+      ? [
+        `let kept = ${number}; let row = n * u32(p.tableLength);`,
+        `if (kept >= u32(blockTable[row])) { return; }`,
+        `let cell = u32(blockTable[row + 1u + u32(p.cells) + kept]);`,
+        `let at = ((kept * p.outD + sz * ${td}u) * p.outH + sy * ${th}u) * p.outW + sx * ${tw}u;`,
+      ]
+      : [`let cell = ${number};`]),
     `let gridH = u32(p.gridH); let gridW = u32(p.gridW);`,
     `let tx = (cell % gridW) * p.tilesX + sx; let ty = ((cell / gridW) % gridH) * p.tilesY + sy;`,
     `let tz = cell / (gridW * gridH) * p.tilesZ + sz;`,
-    `let at = ((kept * p.tilesZ * ${td}u + sz * ${td}u) * (p.tilesY * ${th}u) + sy * ${th}u) * (p.tilesX * ${tw}u) + sx * ${tw}u;`,
   ];
 }
 
-function outputParams(output: Placement, tile: Tile): Record<string, number> {
-  const { blocks, size } = output;
-  const extent = blocks ? blocks.edge : size;
-  const tiles = dims((a) => Math.ceil(extent[a] / tile.size[a]));
+function outputParams(draft: GatherDraft, tile: Tile): Record<string, number> {
+  const { blocks, size } = draft.outPlacement;
+  const extent = blocks?.edge ?? size;
+  const tiled = blocks?.edge ?? skipOrder(draft, tile)?.edge ?? size;
+  const tiles = dims((a) => Math.ceil(tiled[a] / tile.size[a]));
   return {
     tilesX: tiles[2],
     tilesY: tiles[1],
@@ -252,7 +269,10 @@ function startLines(draft: GatherDraft, tile: Tile, cells: readonly [number, num
   return lines;
 }
 
-/** Adds one source to the accumulators. */
+/**
+ * Adds one source to the accumulators. Points of a source in the block layout that feed a dense output are read block by
+ * block, so that hidden blocks cost nothing; elsewhere the tile lies in a kept block and all points are read together.
+ */
 function sourceLines(
   draft: GatherDraft,
   tile: Tile,
@@ -261,35 +281,52 @@ function sourceLines(
   planes: readonly Plane[],
   taps: readonly Tap[],
 ): string[] {
-  const source = draft.sources[s];
   const before = draft.sources.slice(0, s).map((_, i) => `p.channels${i}`).join(" + ") || "0u";
-  const load = (index: string) =>
-    source.dtype === "f16" ? `f32(${source.binding.name}[${index}])` : `${source.binding.name}[${index}]`;
-  const any = reader.anyStored(planes);
-  const lines = [
-    `{`,
-    ...planes.flatMap((plane) => reader.planeLines(plane)),
-    ...(any ? [`if (${any}) {`] : []),
-    `for (var c = 0u; c < p.channels${s}; c++) {`,
-    `let plane = i32(n * p.channels${s} + c) * p.s${s}Voxels;`,
-    `let wbase = (c + ${before}) * ${volumeOf(draft.geometry.kernel)}u * p.outQuads + ob;`,
-  ];
-  const name = (u: Tap["uses"][number]) => `v${u.plane.key}${key(u.y)}${key(u.x)}`;
-  const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(u), u]));
-  for (
-    const [v, u] of [...points].sort(([, a], [, b]) =>
-      planes.indexOf(a.plane) - planes.indexOf(b.plane) || a.y - b.y || a.x - b.x
-    )
-  ) {
-    lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, load)};`);
+  const lines = [`{`, ...planes.flatMap((plane) => reader.planeLines(plane))];
+  const stored = (u: Use) => reader.stored(u.plane, u.y, u.x);
+  const all = [...new Set(taps.flatMap((tap) => tap.uses).map(stored))];
+  const apart = skipOrder(draft, tile) !== null && reader.placement.blocks !== null;
+  for (const condition of apart ? all : [all.join(" | ")]) {
+    const part = apart
+      ? taps.map((tap) => ({ ...tap, uses: tap.uses.filter((u) => stored(u) === condition) }))
+      : taps;
+    lines.push(
+      ...(reader.placement.blocks ? [`if (${condition}) {`] : [`{`]),
+      `for (var c = 0u; c < p.channels${s}; c++) {`,
+      `let plane = i32(n * p.channels${s} + c) * p.s${s}Voxels;`,
+      `let channel = c + ${before};`,
+      ...multiplyLines(draft, tile, reader, s, part.filter((tap) => tap.uses.length > 0)),
+      `} }`,
+    );
   }
-  for (const tap of taps) {
+  return [...lines, `}`];
+}
+
+/** Loads the points of some taps in one channel and adds their products. */
+function multiplyLines(
+  draft: GatherDraft,
+  tile: Tile,
+  reader: PointReader,
+  s: number,
+  taps: readonly Tap[],
+): string[] {
+  const { binding, dtype } = draft.sources[s];
+  const load = (index: string) =>
+    dtype === "f16" ? `f32(${binding.name}[${index}])` : `${binding.name}[${index}]`;
+  const inPlane = draft.geometry.kernel[1] * draft.geometry.kernel[2];
+  const name = (u: Use) => `v${u.plane.key}${key(u.y)}${key(u.x)}`;
+  const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(u), u]));
+  const lines = [...points].map(([v, u]) => `let ${v} = ${reader.value("plane", u.plane, u.y, u.x, load)};`);
+  for (const depth of new Set(taps.map((tap) => tap.depth))) {
+    lines.push(`let w${depth} = ((wfirst + ${depth}) * p.inChannels + channel) * ${inPlane * tile.quads}u;`);
+  }
+  for (const { depth, inPlane: at, uses } of taps) {
     for (let q = 0; q < tile.quads; q++) {
-      const adds = tap.uses.map((u) => `a${u.cell}_${q} = fma(w, vec4f(${name(u)}), a${u.cell}_${q});`);
-      lines.push(`{ let w = weights[wbase + ${tap.weight} * p.outQuads + ${q}u]; ${adds.join(" ")} }`);
+      const adds = uses.map((u) => `a${u.cell}_${q} = fma(w, vec4f(${name(u)}), a${u.cell}_${q});`);
+      lines.push(`{ let w = weights[w${depth} + ${at * tile.quads + q}u]; ${adds.join(" ")} }`);
     }
   }
-  return [...lines, `}`, ...(any ? [`}`] : []), `}`];
+  return lines;
 }
 
 function storeLines(draft: GatherDraft, tile: Tile, cells: readonly [number, number, number][]): string[] {

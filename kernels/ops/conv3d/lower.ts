@@ -2,8 +2,8 @@
 import { type Lowering, tensor, type TensorSpec } from "../../spec.ts";
 import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
 import { shapeText } from "../elementwise.ts";
-import { type GatherDraft, gatherKernel } from "./gather.wgsl.ts";
-import { volumeOf } from "./geometry.ts";
+import { type GatherDraft, gatherKernel, tileQuery } from "./gather.wgsl.ts";
+import { chooseTile } from "./tile.ts";
 import { packedCount, packKernel } from "./pack.wgsl.ts";
 import {
   chunkCount,
@@ -29,13 +29,15 @@ export function lowerGather(
   const [outChannels, inChannels] = weights.spec.shape;
   const by = draft.direction === "forward" ? "input" : "output";
   const { first = 0, channels = inChannels } = weights;
+  const tile = chooseTile(tileQuery(draft));
   const pack = {
     by,
     outChannels,
     inChannels,
     first,
     channels,
-    taps: volumeOf(draft.geometry.kernel),
+    kernel: draft.geometry.kernel,
+    group: 4 * tile.quads,
   } as const;
   return {
     variant: "gather",
@@ -48,7 +50,7 @@ export function lowerGather(
         source: weights.binding,
         target: scratch(0, "packed", "read_write"),
       }),
-      gatherKernel({ ...draft, weights: scratch(0, "weights", "read") }),
+      gatherKernel({ ...draft, weights: scratch(0, "weights", "read") }, tile),
     ],
   };
 }

@@ -195,14 +195,10 @@ export class PointReader {
     return lines;
   }
 
-  /** WGSL of whether any point of the planes is stored; null where that is not worth asking. */
-  anyStored(planes: readonly Plane[]): string | null {
+  /** Variable that says whether the block of a point is stored; null in a dense tensor, where there are no blocks. */
+  stored(plane: Plane, oy: number, ox: number): string | null {
     if (!this.placement.blocks) return null;
-    return planes.flatMap((plane) =>
-      this.#classes(1).flatMap(([cy]) =>
-        this.#classes(2).map(([cx]) => `${this.prefix}k${plane.key}${key(cy)}${key(cx)}`)
-      )
-    ).join(" | ");
+    return `${this.prefix}k${plane.key}${key(this.#class(1, oy))}${key(this.#class(2, ox))}`;
   }
 
   /** WGSL of a point's value, 0 where it is not stored. @param channel WGSL (i32) of the first element of the channel */
