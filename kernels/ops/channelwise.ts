@@ -135,7 +135,8 @@ export interface ChannelSumDraft extends ChannelMapDraft {
 export function channelSums(draft: ChannelSumDraft): KernelSpec {
   const [n, c] = draft.spec.shape;
   const walk = walkOf(draft);
-  const tree = draft.tree ?? { declaration: treeSum("tree", WORKGROUP), call: "treeSum(lid, sum)" };
+  const tree = draft.tree ??
+    { declaration: treeSum("tree", WORKGROUP, draft.device), call: "treeSum(lid, sum)" };
   return kernel({
     label: `${draft.label} partial`,
     device: draft.device,
@@ -203,6 +204,7 @@ export function finishPerChannel(draft: {
   readonly spec: TensorSpec;
   readonly bindings: readonly Binding[];
   readonly partial: number;
+  readonly params?: Readonly<Record<string, Param>>;
   readonly store: string;
 }): KernelSpec {
   const [n, c] = draft.spec.shape;
@@ -210,7 +212,7 @@ export function finishPerChannel(draft: {
     label: `${draft.label} finish`,
     device: draft.device,
     bindings: [scratch(draft.partial, "partials", "read", "vec4f"), ...draft.bindings],
-    params: { samples: n, channels: c, splits: sumSplits(draft.spec) },
+    params: { samples: n, channels: c, splits: sumSplits(draft.spec), ...draft.params },
     groups: Math.ceil(c / WORKGROUP),
     body: `
 if (tid >= p.channels) { return; }

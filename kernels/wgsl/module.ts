@@ -23,7 +23,7 @@ export interface KernelDraft {
   /** Number of workgroups; folded over three dimensions. */
   readonly groups: number;
   readonly workgroupSize?: number;
-  /** Functions and workgroup variables. */
+  /** Functions and workgroup variables. Those that use subgroup operations see `lane`, the number within the subgroup. */
   readonly declarations?: string;
   /** Statements of `main`; sees `group` (linear workgroup number), `lid` (local index) and `tid = group * size + lid`. */
   readonly body: string;
@@ -69,8 +69,10 @@ export function kernel(draft: KernelDraft): KernelSpec {
     const word = `words[wordsAt + ${i >> 2}u].${"xyzw"[i & 3]}`;
     return typeof param === "number" ? word : `bitcast<${paramType(param)}>(${word})`;
   });
+  const subgroups = draft.declarations?.includes("subgroup") ?? false;
   const source = [
     ...(halves.length > 0 ? ["enable f16;"] : []),
+    ...(subgroups ? ["enable subgroups;", "var<private> lane: u32;"] : []),
     ...bindings,
     `struct Params { ${fields} }`,
     `@group(0) @binding(${bindings.length}) var<uniform> words: array<vec4u, ${
@@ -80,7 +82,10 @@ export function kernel(draft: KernelDraft): KernelSpec {
     ...new Set(halves.filter((b) => b.access === "read_write").map((b) => toHalf(b.type!))),
     ...(draft.declarations ? [draft.declarations.trim()] : []),
     `@compute @workgroup_size(${size})`,
-    `fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {`,
+    `fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32${
+      subgroups ? ", @builtin(subgroup_invocation_id) subgroupLane: u32" : ""
+    }) {`,
+    ...(subgroups ? ["lane = subgroupLane;"] : []),
     `let wordsAt = words[0].x;`,
     `let paramValues = Params(${words.join(", ")});`,
     `p = paramValues;`,

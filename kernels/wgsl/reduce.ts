@@ -1,4 +1,8 @@
-/** Workgroup tree reductions in a fixed order, so that sums repeat bit for bit. */
+/**
+ * Workgroup tree reductions in a fixed order, so that sums repeat bit for bit. Where the device has subgroups, the last
+ * levels pass values between threads instead of through workgroup memory and barriers; the order is the same.
+ */
+import type { DeviceFacts } from "../spec.ts";
 
 /**
  * Declares `fn <name>Sum(lid, value: vec4f) -> vec4f`, which returns the sum over the workgroup to every thread.
@@ -6,16 +10,16 @@
  *
  * @param size threads of the workgroup, a power of two
  */
-export function treeSum(name: string, size: number): string {
-  return tree(name, size, "Sum", (a, b) => `${a} + ${b}`);
+export function treeSum(name: string, size: number, device: DeviceFacts): string {
+  return tree(name, size, device, "Sum", (a, b) => `${a} + ${b}`);
 }
 
 /**
  * Declares `fn <name>Merge(lid, value: vec4f) -> vec4f` for moments `(count, mean, sum of squared deviations, unused)`:
  * pairs merge by Chan, Golub and LeVeque's update, which keeps its precision when the mean dwarfs the deviation.
  */
-export function treeMoments(name: string, size: number): string {
-  return `${MERGE_MOMENTS}\n${tree(name, size, "Merge", (a, b) => `mergeMoments(${a}, ${b})`)}`;
+export function treeMoments(name: string, size: number, device: DeviceFacts): string {
+  return `${MERGE_MOMENTS}\n${tree(name, size, device, "Merge", (a, b) => `mergeMoments(${a}, ${b})`)}`;
 }
 
 /** `fn mergeMoments(a, b)` on `(count, mean, sum of squared deviations, unused)`. */
@@ -26,18 +30,34 @@ export const MERGE_MOMENTS = `fn mergeMoments(a: vec4f, b: vec4f) -> vec4f {
   return vec4f(count, a.y + delta * (b.x / count), a.z + b.z + delta * delta * (a.x * b.x / count), 0.0);
 }`;
 
-function tree(name: string, size: number, suffix: string, combine: (a: string, b: string) => string): string {
+/** Adds `value[i]` and `value[i + half]` for half = size / 2, size / 4, ... 1. */
+function tree(
+  name: string,
+  size: number,
+  device: DeviceFacts,
+  suffix: string,
+  combine: (a: string, b: string) => string,
+): string {
+  // A subgroup has at least this many threads, and more of them do no harm: aligned runs of `width` lanes compute the same.
+  const width = device.subgroups ? Math.min(device.subgroupMinSize, size) : 1;
   const steps: string[] = [];
-  for (let half = size / 2; half >= 1; half /= 2) {
+  let half = size / 2;
+  for (; half >= width; half /= 2) {
     const merged = combine(`${name}[lid]`, `${name}[lid + ${half}u]`);
     steps.push(`if (lid < ${half}u) { ${name}[lid] = ${merged}; } workgroupBarrier();`);
+  }
+  steps.push(`var total = ${name}[${width > 1 ? `lane & ${width - 1}u` : "0"}];`);
+  for (; half >= 1; half /= 2) {
+    const merged = combine("select(total, other, upper)", "select(other, total, upper)");
+    steps.push(
+      `{ let other = subgroupShuffleXor(total, ${half}u); let upper = (lane & ${half}u) != 0u; total = ${merged}; }`,
+    );
   }
   return `var<workgroup> ${name}: array<vec4f, ${size}>;
 fn ${name}${suffix}(lid: u32, value: vec4f) -> vec4f {
   ${name}[lid] = value;
   workgroupBarrier();
   ${steps.join("\n  ")}
-  let total = ${name}[0];
   workgroupBarrier();
   return total;
 }`;

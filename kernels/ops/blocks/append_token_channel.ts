@@ -138,7 +138,7 @@ dw[tid] = value;`,
           label: `appendTokenChannel.dtoken ${shapeText(w)}`,
           device,
           bindings: [input(0, "w"), input(2, "dy"), output(1, "dtoken")],
-          declarations: treeSum("tree", WORKGROUP),
+          declarations: treeSum("tree", WORKGROUP, device),
           params: { first, ...at },
           groups: at.filled,
           body: `

@@ -10,6 +10,7 @@ import { MERGE_MOMENTS, treeMoments } from "../../wgsl/reduce.ts";
 import { fromVolume, keptVoxels, toVolume, volumeSpec } from "../blocks/reference.ts";
 import { blockGridOf, requireTable } from "../blocks/table.ts";
 import { channelMap, channelSums, finishPerSample, partialSpec } from "../channelwise.ts";
+import { storeOf } from "../accumulation.ts";
 import { count, require, requireSame, sameShape, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import { normBackward, normForward } from "./reference.ts";
@@ -96,18 +97,47 @@ function visibleOf(x: TensorSpec, at: number) {
  */
 export const instanceNorm: OpDef<InstanceNormAttrs> = {
   name: "instanceNorm",
+  recompute: [0],
+  mayOverwrite: [[0, 0]],
   infer(inputs, attrs) {
     checkNorm("instanceNorm", inputs, attrs);
     return [inputs[0], tensor([inputs[0].shape[0], inputs[0].shape[1], 4])];
   },
   cost: (inputs, outputs) => streamCost([inputs[0], ...inputs], outputs, 8 * count(outputs)),
-  lower({ inputs, attrs, device }) {
+  lower({ inputs, attrs, device, inPlace, recompute }) {
     const at = normInputs(attrs);
     const spec = inputs[0];
     const { mask, table, variant } = visibleOf(spec, at.visible);
     const label = `instanceNorm ${shapeText(spec)}${variant === "dense" ? "" : ` ${variant}`}`;
     const affine = at.gamma >= 0 ? [input(at.gamma, "gamma", "f32"), input(at.beta, "beta", "f32")] : [];
     const residual = at.residual >= 0 ? [input(at.residual, "residual")] : [];
+    const overwrite = inPlace.length > 0;
+    const x = overwrite ? "y" : "x";
+    const normalise = channelMap({
+      label: `${label} apply`,
+      device,
+      spec,
+      table,
+      lanes: true,
+      bindings: [
+        ...(overwrite ? [] : [input(0, "x")]),
+        { ...output(1, "statistics", "vec4f"), access: "read" },
+        ...affine,
+        ...residual,
+        ...mask,
+        output(0, "y"),
+      ],
+      params: { slope: { f32: attrs.slope } },
+      before: `let s = statistics[nc];
+        let scale = s.y${affine.length ? " * gamma[c]" : ""}; let offset = ${
+        affine.length ? "beta[c]" : "0.0"
+      };`,
+      each: `var value = (${x}[i] - V(s.x)) * scale + V(offset);
+        ${mask.length ? "value = select(V(), value, mask[m] > V(0.5));" : ""}
+        ${residual.length ? "value = value + residual[i];" : ""}
+        y[i] = ${attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > V())"};`,
+    });
+    if (recompute) return { variant, scratch: [], kernels: [normalise] };
     return {
       variant,
       scratch: [partialSpec(spec)],
@@ -133,7 +163,7 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
             if (voxels > 0.0) {
               sum = vec4f(voxels, shift + s / voxels, max(0.0, total(s2) - s * s / voxels), 0.0);
             }`,
-          tree: { declaration: treeMoments("tree", WORKGROUP), call: "treeMerge(lid, sum)" },
+          tree: { declaration: treeMoments("tree", WORKGROUP, device), call: "treeMerge(lid, sum)" },
         }),
         finishPerSample({
           label: `${label} statistics`,
@@ -146,30 +176,7 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
           params: { eps: { f32: attrs.eps } },
           store: "statistics[nc] = vec4f(sum.y, 1.0 / sqrt(sum.z / max(sum.x, 1.0) + p.eps), sum.x, 0.0);",
         }),
-        channelMap({
-          label: `${label} apply`,
-          device,
-          spec,
-          table,
-          lanes: true,
-          bindings: [
-            input(0, "x"),
-            { ...output(1, "statistics", "vec4f"), access: "read" },
-            ...affine,
-            ...residual,
-            ...mask,
-            output(0, "y"),
-          ],
-          params: { slope: { f32: attrs.slope } },
-          before: `let s = statistics[nc];
-            let scale = s.y${affine.length ? " * gamma[c]" : ""}; let offset = ${
-            affine.length ? "beta[c]" : "0.0"
-          };`,
-          each: `var value = (x[i] - V(s.x)) * scale + V(offset);
-            ${mask.length ? "value = select(V(), value, mask[m] > V(0.5));" : ""}
-            ${residual.length ? "value = value + residual[i];" : ""}
-            y[i] = ${attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > V())"};`,
-        }),
+        normalise,
       ],
     };
   },
@@ -229,6 +236,7 @@ function gradientInputs(attrs: InstanceNormAttrs): { y: number; gamma: number; v
  */
 export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
   name: "instanceNormGradient",
+  mayOverwrite: [[0, 0], [2, 2], [2, 0]],
   infer(inputs, attrs) {
     const [x] = inputs;
     requireSame("instanceNormGradient", x, inputs[2], "x and dy");
@@ -236,7 +244,7 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
     return attrs.residual && attrs.slope !== 1 ? [...outputs, x] : outputs;
   },
   cost: (inputs, outputs) => streamCost([...inputs, ...inputs], outputs, 14 * count(outputs)),
-  lower({ inputs, outputs, attrs, device }) {
+  lower({ inputs, outputs, attrs, device, inPlace }) {
     const at = gradientInputs(attrs);
     const spec = inputs[0];
     const { mask, table, variant } = visibleOf(spec, at.visible);
@@ -244,7 +252,12 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
     const y = at.y >= 0 ? [input(at.y, "y")] : [];
     const gamma = at.gamma >= 0 ? [input(at.gamma, "gamma", "f32")] : [];
     const residual = outputs.length === 3 ? [output(2, "dresidual")] : [];
-    const g = at.y >= 0 ? "dy[i] * select(V(p.slope), V(1.0), y[i] > V())" : "dy[i]";
+    const g = (dy: string) => at.y >= 0 ? `${dy}[i] * select(V(p.slope), V(1.0), y[i] > V())` : `${dy}[i]`;
+    const place = (name: string, index: number) => {
+      const output = inPlace.find(([i]) => i === index)?.[1];
+      return output === undefined ? name : output === 0 ? "dx" : "dresidual";
+    };
+    const [x, dy] = [place("x", 0), place("dy", 2)];
     const params = { slope: { f32: attrs.slope } };
     const shared = [input(0, "x"), input(1, "statistics", "vec4f"), input(2, "dy"), ...y];
     return {
@@ -261,7 +274,7 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
           bindings: [...shared, ...mask],
           params,
           before: "let s = statistics[nc]; var s1 = V(); var s2 = V();",
-          each: `let value = ${g};
+          each: `let value = ${g("dy")};
             let g = ${mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value"};
             s1 += g; s2 += g * (x[i] - V(s.x));`,
           after: "sum = vec4f(total(s1), total(s2) * s.y, 0.0, 0.0);",
@@ -289,9 +302,9 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
           table,
           lanes: true,
           bindings: [
-            input(0, "x"),
+            ...(x === "x" ? [input(0, "x")] : []),
             scratch(1, "coefficients", "read", "vec4f"),
-            input(2, "dy"),
+            ...(dy === "dy" ? [input(2, "dy")] : []),
             ...y,
             ...mask,
             output(0, "dx"),
@@ -299,9 +312,9 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
           ],
           params,
           before: "let s = coefficients[2u * nc]; let t = coefficients[2u * nc + 1u];",
-          each: `let g = ${g};
+          each: `let g = ${g(dy)};
             ${residual.length ? "dresidual[i] = g;" : ""}
-            let value = s.z * (g - V(t.x) - (x[i] - V(s.x)) * (s.y * t.y));
+            let value = s.z * (g - V(t.x) - (${x}[i] - V(s.x)) * (s.y * t.y));
             dx[i] = ${mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value"};`,
         }),
       ],
@@ -327,25 +340,29 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
 /** `dgamma[c] = sum_n sums[n,c,1]`, `dbeta[c] = sum_n sums[n,c,0]`. Input `[N, C, 2]`; outputs `[C]`, `[C]`. */
 export const normParameterGradient: OpDef<Record<string, never>> = {
   name: "normParameterGradient",
+  accumulates: [0, 1],
   infer: ([sums]) => [tensor([sums.shape[1]]), tensor([sums.shape[1]])],
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
-  lower({ inputs: [sums], device }) {
+  lower(request) {
+    const { inputs: [sums], device } = request;
     const [n, c] = sums.shape;
+    const [dgamma, dbeta] = [output(0, "dgamma"), output(1, "dbeta")];
+    const [gammaStore, betaStore] = [storeOf(request, 0), storeOf(request, 1)];
     return {
       variant: "one stage",
       scratch: [],
       kernels: [kernel({
         label: `instanceNorm.dgamma ${c}`,
         device,
-        bindings: [input(0, "sums", "vec2f"), output(0, "dgamma"), output(1, "dbeta")],
-        params: { samples: n, channels: c },
+        bindings: [input(0, "sums", "vec2f"), dgamma, dbeta],
+        params: { samples: n, channels: c, ...gammaStore.params, ...betaStore.params },
         groups: Math.ceil(c / WORKGROUP),
         body: `
 if (tid >= p.channels) { return; }
 var total = vec2f();
 for (var n = 0u; n < p.samples; n++) { total = total + sums[n * p.channels + tid]; }
-dbeta[tid] = total.x;
-dgamma[tid] = total.y;`,
+${betaStore.into(dbeta, "tid", "total.x")}
+${gammaStore.into(dgamma, "tid", "total.y")}`,
       })],
     };
   },

@@ -23,7 +23,7 @@ export const sumSquares: OpDef<Record<string, never>> = {
           label: `sumSquares ${n} partial`,
           device,
           bindings: [input(0, "x"), scratch(0, "partials", "read_write")],
-          declarations: treeSum("tree", WORKGROUP),
+          declarations: treeSum("tree", WORKGROUP, device),
           params: { n, length: Math.ceil(n / groups) },
           groups,
           body: `

@@ -67,7 +67,7 @@ export function chunkSumKernel(draft: {
     bindings: [...draft.bindings, scratch(draft.partials, "partials", "read_write", "vec4f")],
     params: { ...params, ...draft.params },
     groups,
-    declarations: treeSum("tree", WORKGROUP),
+    declarations: treeSum("tree", WORKGROUP, draft.device),
     body: `
 var sum = vec4f(0.0);
 ${overChunk(draft.add, draft.before)}
@@ -91,7 +91,7 @@ export function rowSumKernel(draft: {
     bindings: [scratch(draft.partials, "partials", "read", "vec4f"), draft.target],
     params: { length: draft.rows.length, chunks: chunksOf(draft.rows) },
     groups: draft.rows.rows,
-    declarations: treeSum("tree", WORKGROUP),
+    declarations: treeSum("tree", WORKGROUP, draft.device),
     body: `
 var sum = vec4f(0.0);
 for (var i = lid; i < p.chunks; i += ${WORKGROUP}u) { sum += partials[group * p.chunks + i]; }

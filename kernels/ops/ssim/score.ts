@@ -55,7 +55,7 @@ export const similarityLoss: OpDef<ScoreAttrs> = {
         bindings: [...inputs.map((_, l) => input(l, `v${l}_`)), output(0, "loss")],
         params: { count, ...weightParams(attrs) },
         groups: 1,
-        declarations: treeSum("tree", WORKGROUP),
+        declarations: treeSum("tree", WORKGROUP, device),
         body: `
 var sum = 0.0;
 for (var i = lid; i < p.count; i += ${WORKGROUP}u) {${powers(attrs)}
