@@ -64,8 +64,8 @@ for (var z = 0u; z < p.depth; z++) {
     let to = (((b * p.depth + z) * p.c + c) * p.inPlane + k) * p.group;
     for (var j = 0u; j < p.group; j++) {
       let m = b * p.group + j;
-      let from = ((${row}) * p.inChannels + ${column}) * p.depth * p.inPlane + z * p.inPlane + k;
-      packed[to + j] = select(0.0, w[from], m < p.m);
+      let at = ((${row}) * p.inChannels + ${column}) * p.depth * p.inPlane + z * p.inPlane + k;
+      packed[to + j] = select(0.0, w[at], m < p.m);
     }
   }
 }`,
