@@ -5,11 +5,9 @@
  * first; how many there are is read from the block table, and workgroups beyond them end at once.
  */
 import { type DeviceFacts, elementCount, type KernelSpec, tensor, type TensorSpec } from "../spec.ts";
-import { input, kernel, type KernelDraft, type Param, scratch, WORKGROUP } from "../wgsl/module.ts";
+import { type Binding, input, kernel, type Param, scratch, storageType, WORKGROUP } from "../wgsl/module.ts";
 import { treeSum } from "../wgsl/reduce.ts";
 import { blockEdgeOf } from "./blocks/table.ts";
-
-type Binding = KernelDraft["bindings"][number];
 
 /** Elements (numbers, or four of them) that one thread of a channel map handles, `WORKGROUP` apart. */
 const PER_THREAD = 8;
@@ -21,7 +19,10 @@ export interface ChannelMapDraft {
   readonly label: string;
   readonly device: DeviceFacts;
   readonly spec: TensorSpec;
-  /** Tensors with a voxel at `i` or `m` have the element type `V`, which is what a binding without a type gets. */
+  /**
+   * Tensors with a voxel at `i` or `m` have the element type `V`, which is what a binding without a type gets, or that of
+   * {@link elementOf} where they may be f16.
+   */
   readonly bindings: readonly Binding[];
   /** Number of the input that is the block table; needed for the block layout, unused for dense tensors. */
   readonly table?: number;
@@ -59,12 +60,25 @@ interface Walk {
   readonly stored: number;
 }
 
+/** Numbers that make up one element of a channel kernel with lanes. */
+function laneCount(spec: TensorSpec): 1 | 4 {
+  const run = spec.layout.kind === "blocks"
+    ? elementCount(blockEdgeOf(spec))
+    : elementCount(spec.shape.slice(2));
+  return run % 4 === 0 ? 4 : 1;
+}
+
+/** Type of a binding that holds elements of `spec` in a channel kernel with lanes; to be read and written by load and store. */
+export function elementOf(spec: TensorSpec): string {
+  return storageType(spec.dtype, laneCount(spec));
+}
+
 function walkOf(draft: Pick<ChannelMapDraft, "spec" | "bindings" | "table" | "lanes">): Walk {
   const { spec } = draft;
   const [, c, ...stored] = spec.shape;
   const blocks = spec.layout.kind === "blocks";
   const run = blocks ? elementCount(blockEdgeOf(spec)) : elementCount(stored);
-  const lanes = draft.lanes && run % 4 === 0 ? 4 : 1;
+  const lanes = draft.lanes ? laneCount(spec) : 1;
   const declarations = lanes === 4 ? FOUR_LANES : ONE_LANE;
   const bindings = draft.bindings.map((b) => ({ ...b, type: b.type ?? "V" }));
   const voxels = elementCount(stored) / lanes;

@@ -49,6 +49,11 @@ export function volume(
 /** Requires one shape and element type for two tensors. @throws {ShapeError} */
 export function requireSame(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
   requireSameShape(op, a, b, names);
+  requireSameType(op, a, b, names);
+}
+
+/** Requires one element type for two tensors. @throws {ShapeError} */
+export function requireSameType(op: string, a: TensorSpec, b: TensorSpec, names: string): void {
   require(
     a.dtype === b.dtype,
     op,

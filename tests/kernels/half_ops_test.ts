@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { LimitError, ShapeError } from "../../kernels/errors.ts";
 import { add } from "../../kernels/ops/add/op.ts";
+import { gatherBlocks, scatterBlocks } from "../../kernels/ops/blocks/op.ts";
+import type { BlockGrid } from "../../kernels/ops/blocks/table.ts";
 import { leakyRelu, leakyReluGradient } from "../../kernels/ops/leaky_relu/op.ts";
 import { reconstructionError } from "../../kernels/ops/loss/op.ts";
-import { type OpDef, tensor } from "../../kernels/spec.ts";
+import { applyMask, tokenFill } from "../../kernels/ops/mask/op.ts";
+import { maxPool3d } from "../../kernels/ops/pool/max_pool.ts";
+import { avgPool3d } from "../../kernels/ops/pool/op.ts";
+import { type Dims3, type OpDef, tensor } from "../../kernels/spec.ts";
+import { blockInput, tableInput } from "../support/blocks.ts";
 import { plainDevice } from "../support/device_facts.ts";
 import { halfTest } from "../support/half.ts";
-import { checkOp, noise } from "../support/ops.ts";
+import { type CaseInput, checkOp, inputSpec, noise, type OpCase } from "../support/ops.ts";
 import { toleranceFor } from "../support/tolerance.ts";
 
 const tolerance = toleranceFor(1, "f16");
@@ -38,6 +44,65 @@ for (const power of [1, 2] as const) {
       });
     });
   }
+}
+
+/** An input stored as f16. */
+const narrow = (input: CaseInput): CaseInput => ({
+  spec: { ...inputSpec(input), dtype: "f16" },
+  ...(input.data ? { data: input.data } : {}),
+});
+
+// deno-lint-ignore no-explicit-any -- attributes differ by operation
+const layers: [string, Omit<OpCase<any>, "tolerance">][] = [];
+for (const size of [[4, 6, 8], [5, 3, 7]] as Dims3[]) {
+  const x = half(2, 3, ...size);
+  const seen = noise(2 * size[0] * size[1] * size[2], 9).map((v) => v > 0 ? 1 : 0) as Float32Array<
+    ArrayBuffer
+  >;
+  const mask = { shape: [2, 1, ...size], data: seen };
+  const stride = [2, 2, 2];
+  const text = size.join("x");
+  layers.push(
+    [`applyMask() of ${text}`, { op: applyMask, attrs: {}, inputs: [x, mask], constant: [1] }],
+    [`tokenFill() of ${text}`, {
+      op: tokenFill,
+      attrs: {},
+      inputs: [x, { shape: [1, 3, 1, 1, 1] }, mask],
+      constant: [2],
+    }],
+    [`avgPool3d() of ${text}`, { op: avgPool3d, attrs: { stride }, inputs: [x] }],
+    [`maxPool3d() of ${text}`, { op: maxPool3d, attrs: { stride }, inputs: [x] }],
+  );
+}
+const grids: [Dims3, BlockGrid][] = [
+  [[8, 8, 12], { grid: [2, 2, 3], kept: 7 }],
+  [[4, 4, 4], { grid: [4, 4, 4], kept: 20 }],
+];
+for (const [size, at] of grids) {
+  const text = `${size.join("x")} in ${at.grid.join("x")} cells`;
+  const table = tableInput(2, at);
+  const blocks = narrow(blockInput(2, 3, size, at));
+  layers.push(
+    [`gatherBlocks() of ${text}`, { op: gatherBlocks, attrs: at, inputs: [half(2, 3, ...size), table] }],
+    [`scatterBlocks() of ${text}`, { op: scatterBlocks, attrs: { token: false }, inputs: [blocks, table] }],
+    [`scatterBlocks() with token of ${text}`, {
+      op: scatterBlocks,
+      attrs: { token: true },
+      inputs: [blocks, { shape: [1, 3, 1, 1, 1] }, table],
+    }],
+    [`avgPool3d() in blocks of ${text}`, {
+      op: avgPool3d,
+      attrs: { stride: [2, 2, 2] },
+      inputs: [blocks, table],
+    }],
+  );
+}
+for (const [name, c] of layers) {
+  halfTest(
+    `${name} in f16 matches the reference`,
+    (gpu) =>
+      checkOp(gpu, { ...c, tolerance: toleranceFor(8, "f16"), gradientTolerance: toleranceFor(500, "f16") }),
+  );
 }
 
 Deno.test("operations refuse to mix f32 and f16 and name the tensors", () => {

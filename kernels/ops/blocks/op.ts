@@ -1,7 +1,7 @@
 /** Between dense maps and kept blocks: cutting blocks out of a map, and putting them back. */
 import type { OpDef, TensorSpec } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
-import { count, require, sameShape, streamCost, volume } from "../check.ts";
+import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
+import { count, require, requireSingle, sameShape, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import { tokenGradient } from "../mask/op.ts";
 import { keptMask } from "./masks.ts";
@@ -41,19 +41,20 @@ export const gatherBlocks: OpDef<BlockGrid> = {
     require(x.layout.kind === "dense", "gatherBlocks", "x is in the block layout, wanted a dense tensor");
     const { n, c, size } = volume("gatherBlocks", "x", x);
     requireTable("gatherBlocks", table, n, at);
-    return [blocksSpec("gatherBlocks", n, c, size, at)];
+    return [blocksSpec("gatherBlocks", n, c, size, at, x.dtype)];
   },
   cost: (_, outputs) => streamCost(outputs, outputs, 0),
   lower({ inputs: [x], outputs: [y], device }) {
     const [n, c, kept, e0, e1] = y.shape;
     const rows = n * c * kept * e0 * e1;
+    const [from, to] = [input(0, "x", x), output(0, "y", y)];
     return {
       variant: "rows",
       scratch: [],
       kernels: [kernel({
         label: `gatherBlocks ${shapeText(x)}`,
         device,
-        bindings: [input(0, "x"), input(1, "table", "i32"), output(0, "y")],
+        bindings: [from, input(1, "table", "i32"), to],
         params: { rows, ...blockParams(y) },
         groups: Math.ceil(rows / WORKGROUP),
         body: `
@@ -66,7 +67,7 @@ let cell = u32(table[entry + 1u + p.cells + k]);
 let atZ = cell / (p.gridH * p.gridW) * p.e0 + slice;
 let atY = cell / p.gridW % p.gridH * p.e1 + row;
 let start = ((plane * p.d + atZ) * p.h + atY) * p.w + cell % p.gridW * p.e2;
-for (var i = 0u; i < p.e2; i++) { y[tid * p.e2 + i] = x[start + i]; }`,
+for (var i = 0u; i < p.e2; i++) { ${store(to, "tid * p.e2 + i", load(from, "start + i"))} }`,
       })],
     };
   },
@@ -99,6 +100,7 @@ export const scatterBlocks: OpDef<ScatterBlocksAttrs> = {
     if (token) {
       const wanted = [1, x.shape[1], 1, 1, 1];
       const fits = sameShape(inputs[1].shape, wanted);
+      requireSingle("scatterBlocks", "token", inputs[1]);
       require(fits, "scatterBlocks", `token has shape [${inputs[1].shape}], wanted [${wanted}]`);
     }
     requireTable("scatterBlocks", inputs[token ? 2 : 1], x.shape[0], at);
@@ -107,6 +109,7 @@ export const scatterBlocks: OpDef<ScatterBlocksAttrs> = {
   cost: (_, outputs) => streamCost(outputs, outputs, 0),
   lower({ inputs: [x], outputs: [y], attrs: { token }, device }) {
     const runs = count([y]) / blockEdgeOf(x)[2];
+    const [from, to] = [input(0, "x", x), output(0, "y", y)];
     return {
       variant: token ? "rows, token" : "rows, zero",
       scratch: [],
@@ -114,10 +117,10 @@ export const scatterBlocks: OpDef<ScatterBlocksAttrs> = {
         label: `scatterBlocks ${shapeText(y)}`,
         device,
         bindings: [
-          input(0, "x"),
+          from,
           ...(token ? [input(1, "token")] : []),
           input(token ? 2 : 1, "table", "i32"),
-          output(0, "y"),
+          to,
         ],
         params: { runs, ...blockParams(x) },
         groups: Math.ceil(runs / WORKGROUP),
@@ -129,9 +132,11 @@ let cell = (atZ / p.e0 * p.gridH + atY / p.e1) * p.gridW + cellX;
 let k = table[plane / p.channels * p.tableRow + 1u + cell];
 if (k >= 0) {
   let start = (((plane * p.kept + u32(k)) * p.e0 + atZ % p.e0) * p.e1 + atY % p.e1) * p.e2;
-  for (var i = 0u; i < p.e2; i++) { y[tid * p.e2 + i] = x[start + i]; }
+  for (var i = 0u; i < p.e2; i++) { ${store(to, "tid * p.e2 + i", load(from, "start + i"))} }
 } else {
-  for (var i = 0u; i < p.e2; i++) { y[tid * p.e2 + i] = ${token ? "token[plane % p.channels]" : "0.0"}; }
+  for (var i = 0u; i < p.e2; i++) { ${
+          store(to, "tid * p.e2 + i", token ? "token[plane % p.channels]" : "0.0")
+        } }
 }`,
       })],
     };

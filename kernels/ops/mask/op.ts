@@ -1,8 +1,18 @@
 /** Block masks on the device: expansion to voxels, masking, and filling hidden voxels with a learned token. */
 import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
-import { blockEdge, count, forEachMasked, require, sameShape, streamCost, volume } from "../check.ts";
-import { channelMap, channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
+import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
+import {
+  blockEdge,
+  count,
+  forEachMasked,
+  require,
+  requireFloat,
+  requireSingle,
+  sameShape,
+  streamCost,
+  volume,
+} from "../check.ts";
+import { channelMap, channelSums, elementOf, finishPerChannel, partialSpec } from "../channelwise.ts";
 import { shapeText } from "../elementwise.ts";
 
 /**
@@ -69,12 +79,14 @@ function requireMask(op: string, x: TensorSpec, m: TensorSpec): void {
   require(dense, op, "x is in the block layout, which holds visible voxels only: it takes no mask");
   const wanted = [x.shape[0], 1, ...x.shape.slice(2)];
   require(sameShape(m.shape, wanted), op, `mask has shape [${m.shape}], wanted [${wanted}]`, m.shape, wanted);
+  requireFloat(op, "x", x);
+  requireSingle(op, "mask", m);
 }
 
 /**
  * `y = x * m`: hidden voxels become 0.
  *
- * Inputs x `[N, C, D, H, W]` and m `[N, 1, D, H, W]`; output like x. m receives no gradient.
+ * Inputs x `[N, C, D, H, W]`, f32 or f16, and m `[N, 1, D, H, W]`; output like x. m receives no gradient.
  * @throws {ShapeError} when the shapes differ
  */
 export const applyMask: OpDef<Record<string, never>> = {
@@ -88,6 +100,8 @@ export const applyMask: OpDef<Record<string, never>> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(outputs)),
   lower({ inputs: [x], inPlace, device }) {
     const overwrite = inPlace.length > 0;
+    const y = output(0, "y", elementOf(x));
+    const source = overwrite ? y : input(0, "x", elementOf(x));
     return {
       variant: overwrite ? "in place" : "copy",
       scratch: [],
@@ -96,8 +110,8 @@ export const applyMask: OpDef<Record<string, never>> = {
         device,
         spec: x,
         lanes: true,
-        bindings: [...(overwrite ? [] : [input(0, "x")]), input(1, "mask"), output(0, "y")],
-        each: `y[i] = select(V(), ${overwrite ? "y" : "x"}[i], mask[m] > V(0.5));`,
+        bindings: [...(overwrite ? [] : [source]), input(1, "mask"), y],
+        each: store(y, "i", `select(V(), ${load(source, "i")}, mask[m] > V(0.5))`),
       })],
     };
   },
@@ -111,7 +125,7 @@ export const applyMask: OpDef<Record<string, never>> = {
 /**
  * `y = m == 1 ? x : token[c]`: hidden voxels take the level's mask token.
  *
- * Inputs x `[N, C, D, H, W]`, token `[1, C, 1, 1, 1]`, m `[N, 1, D, H, W]`; output like x. m receives no gradient.
+ * Inputs x `[N, C, D, H, W]`, f32 or f16, token `[1, C, 1, 1, 1]`, m `[N, 1, D, H, W]`; output like x. m receives no gradient.
  * @throws {ShapeError} when the shapes do not fit
  * Source: densification of SparK.
  */
@@ -126,10 +140,12 @@ export const tokenFill: OpDef<Record<string, never>> = {
       "tokenFill",
       `token has shape [${token.shape}], wanted [${wanted}]`,
     );
+    requireSingle("tokenFill", "token", token);
     return [x];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 0),
   lower({ inputs: [x], device }) {
+    const [source, y] = [input(0, "x", elementOf(x)), output(0, "y", elementOf(x))];
     return {
       variant: "map",
       scratch: [],
@@ -138,9 +154,9 @@ export const tokenFill: OpDef<Record<string, never>> = {
         device,
         spec: x,
         lanes: true,
-        bindings: [input(0, "x"), input(1, "token", "f32"), input(2, "mask"), output(0, "y")],
+        bindings: [source, input(1, "token", "f32"), input(2, "mask"), y],
         before: "let fill = V(token[c]);",
-        each: "y[i] = select(fill, x[i], mask[m] > V(0.5));",
+        each: store(y, "i", `select(fill, ${load(source, "i")}, mask[m] > V(0.5))`),
       })],
     };
   },
@@ -161,7 +177,7 @@ export const tokenFill: OpDef<Record<string, never>> = {
   },
 };
 
-/** `dtoken[c] = sum of dy over hidden voxels`. Inputs `[dy, m]`; output `[1, C, 1, 1, 1]`. */
+/** `dtoken[c] = sum of dy over hidden voxels`. Inputs `[dy, m]`, dy f32 or f16; output `[1, C, 1, 1, 1]` of f32. */
 export const tokenGradient: OpDef<Record<string, never>> = {
   name: "tokenGradient",
   infer([dy, m]) {
@@ -171,6 +187,7 @@ export const tokenGradient: OpDef<Record<string, never>> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
   lower({ inputs: [dy], device }) {
     const label = `tokenGradient ${shapeText(dy)}`;
+    const source = input(0, "dy", elementOf(dy));
     return {
       variant: "two stages",
       scratch: [partialSpec(dy)],
@@ -181,9 +198,9 @@ export const tokenGradient: OpDef<Record<string, never>> = {
           spec: dy,
           lanes: true,
           partial: 0,
-          bindings: [input(0, "dy"), input(1, "mask")],
+          bindings: [source, input(1, "mask")],
           before: "var hidden = V();",
-          each: "hidden += select(dy[i], V(), mask[m] > V(0.5));",
+          each: `hidden += select(${load(source, "i")}, V(), mask[m] > V(0.5));`,
           after: "sum.x = total(hidden);",
         }),
         finishPerChannel({

@@ -1,7 +1,7 @@
 /** Maximum pooling with kernel = stride in {1, 2} per axis, no padding, and its gradient. */
 import type { OpDef } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
-import { count, require, streamCost, volume } from "../check.ts";
+import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
+import { count, require, requireSameType, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import {
   forEachWindow,
@@ -31,14 +31,14 @@ export const maxPool3d: OpDef<PoolAttrs> = {
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
   lower({ inputs: [x], outputs: [y], attrs, device }) {
-    const each = `var best = x[at];
-  ${windowOffsets(attrs).map((f) => `best = max(best, x[at + ${f}]);`).join(" ")}
-  out[o] = best;`;
-    const bindings = [input(0, "x"), output(0, "out")];
+    const [from, to] = [input(0, "x", x), output(0, "out", y)];
+    const each = `var best = ${load(from, "at")};
+  ${windowOffsets(attrs).map((f) => `best = max(best, ${load(from, `at + ${f}`)});`).join(" ")}
+  ${store(to, "o", "best")}`;
     return {
       variant: "rows",
       scratch: [],
-      kernels: [rowKernel(`maxPool3d ${shapeText(y)}`, device, y, x, attrs, bindings, each)],
+      kernels: [rowKernel(`maxPool3d ${shapeText(y)}`, device, y, x, attrs, [from, to], each)],
     };
   },
   gradient: ({ inputs: [x], gradients: [dy], attrs, apply }) => [
@@ -57,26 +57,36 @@ export const maxPool3d: OpDef<PoolAttrs> = {
 /** `dx` of {@link maxPool3d}. Inputs `[x, dy]`; output like x; voxels outside every window get 0. */
 export const maxPool3dGradient: OpDef<PoolGradientAttrs> = {
   name: "maxPool3dGradient",
-  infer: ([x]) => [x],
+  infer([x, dy]) {
+    requireSameType("maxPool3dGradient", x, dy, "x and dy");
+    return [x];
+  },
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(outputs)),
   lower({ inputs: [x, dy], outputs: [dx], attrs, device }) {
     const offsets = windowOffsets(attrs);
-    const bindings = [input(0, "x"), input(1, "dy"), output(0, "dx")];
+    const [values, from, to] = [input(0, "x", x), input(1, "dy", dy), output(0, "dx", dx)];
     const clear = kernel({
       label: `maxPool3d.dx clear ${shapeText(dx)}`,
       device,
-      bindings: [output(0, "dx")],
+      bindings: [to],
       params: { n: count([dx]) },
       groups: Math.ceil(count([dx]) / WORKGROUP),
-      body: "if (tid < p.n) { dx[tid] = 0.0; }",
+      body: `if (tid < p.n) { ${store(to, "tid", "0.0")} }`,
     });
     const each = `var best = at; ${
-      offsets.map((f) => `{ let i = at + ${f}; if (x[i] > x[best]) { best = i; } }`).join(" ")
-    } dx[best] = dy[o];`;
+      offsets.map((f) =>
+        `{ let i = at + ${f}; if (${load(values, "i")} > ${load(values, "best")}) { best = i; } }`
+      ).join(
+        " ",
+      )
+    } ${store(to, "best", load(from, "o"))}`;
     return {
       variant: "rows",
       scratch: [],
-      kernels: [clear, rowKernel(`maxPool3d.dx ${shapeText(dx)}`, device, dy, x, attrs, bindings, each)],
+      kernels: [
+        clear,
+        rowKernel(`maxPool3d.dx ${shapeText(dx)}`, device, dy, x, attrs, [values, from, to], each),
+      ],
     };
   },
   reference({ inputs: [x, dy], outputSpecs: [spec], attrs }) {

@@ -1,6 +1,6 @@
 /** Average pooling with kernel = stride in {1, 2} per axis, no padding, dense or in the block layout, and its gradient. */
 import type { DeviceFacts, KernelSpec, OpDef, TensorSpec } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
+import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
 import { fromVolume, toVolume, volumeSpec } from "../blocks/reference.ts";
 import { type BlockGrid, blockGridOf, cellCount, requireTable } from "../blocks/table.ts";
 import { count, streamCost, volume } from "../check.ts";
@@ -35,17 +35,20 @@ function cellParams({ grid, kept }: BlockGrid) {
 /** Mean over 2x2x2 blocks of one voxel each, hidden ones counting as 0: one thread a voxel of the dense result. */
 function meanOfBlocks(x: TensorSpec, y: TensorSpec, device: DeviceFacts): KernelSpec {
   const [, c, d, h, w] = y.shape;
+  const [values, out] = [input(0, "values", x), output(0, "out", y)];
   const reads: string[] = [];
   for (let i = 0; i < 8; i++) {
     reads.push(
       `{ let cz = z * 2u + ${i >> 2}u; let cy = y * 2u + ${(i >> 1) & 1}u; let cx = x * 2u + ${i & 1}u;
-  let k = ${CELL_OF_TABLE}; sum += select(0.0, values[plane * p.kept + u32(max(k, 0))], k >= 0); }`,
+  let k = ${CELL_OF_TABLE}; sum += select(0.0, ${
+        load(values, "plane * p.kept + u32(max(k, 0))")
+      }, k >= 0); }`,
     );
   }
   return kernel({
     label: `avgPool3d blocks to ${shapeText(y)}`,
     device,
-    bindings: [input(0, "values"), output(0, "out"), input(1, "table", "i32")],
+    bindings: [values, out, input(1, "table", "i32")],
     params: { total: count([y]), channels: c, d, h, w, ...cellParams(blockGridOf(x)!) },
     groups: Math.ceil(count([y]) / WORKGROUP),
     body: `
@@ -54,7 +57,7 @@ let x = tid % p.w; let y = tid / p.w % p.h; let z = tid / (p.w * p.h) % p.d; let
 let n = plane / p.channels;
 var sum = 0.0;
 ${reads.join("\n")}
-out[tid] = sum * 0.125;`,
+${store(out, "tid", "sum * 0.125")}`,
   });
 }
 
@@ -66,10 +69,11 @@ function meanOfBlocksGradient(
   device: DeviceFacts,
 ): KernelSpec {
   const [, c, d, h, w] = dy.shape;
+  const [from, to] = [input(0, "dy", dy), output(0, "dx", dx)];
   return kernel({
     label: `avgPool3d.dx blocks from ${shapeText(dy)}`,
     device,
-    bindings: [input(0, "dy"), output(0, "dx"), input(1, "table", "i32")],
+    bindings: [from, to, input(1, "table", "i32")],
     params: { total: count([dx]), channels: c, d, h, w, ...cellParams(blocks) },
     groups: Math.ceil(count([dx]) / WORKGROUP),
     body: `
@@ -79,15 +83,16 @@ if (k >= u32(table[row])) { return; }
 let cell = u32(table[row + 1u + p.cells + k]);
 let z = cell / (p.gridH * p.gridW) / 2u; let y = cell / p.gridW % p.gridH / 2u; let x = cell % p.gridW / 2u;
 let inside = (z < p.d) & (y < p.h) & (x < p.w);
-dx[tid] = select(0.0, dy[((plane * p.d + z) * p.h + y) * p.w + x] * 0.125, inside);`,
+${store(to, "tid", `select(0.0, ${load(from, "((plane * p.d + z) * p.h + y) * p.w + x")} * 0.125, inside)`)}`,
   });
 }
 
 /**
  * Mean over windows; windows that do not fit whole are dropped.
  *
- * Input `[x]`, x `[N, C, D, H, W]`; output `[N, C, floor(D/s), ...]`. In the block layout inputs are `[x, table]`; the output is
- * in blocks of edge e/s, or, from blocks of one voxel to the level coarser than the mask, dense (hidden voxels count as 0).
+ * Input `[x]`, x `[N, C, D, H, W]`, f32 or f16; output `[N, C, floor(D/s), ...]`. In the block layout inputs are `[x, table]`;
+ * the output is in blocks of edge e/s, or, from blocks of one voxel to the level coarser than the mask, dense (hidden voxels
+ * count as 0).
  * @throws {ShapeError} for strides other than 1 and 2, maps smaller than a window, or blocks that windows would straddle
  * Source: torch.nn.functional.avg_pool3d.
  */
@@ -104,12 +109,13 @@ export const avgPool3d: OpDef<PoolAttrs> = {
       return { variant: "blocks to dense", scratch: [], kernels: [meanOfBlocks(x, y, device)] };
     }
     const offsets = windowOffsets(attrs);
-    const bindings = [input(0, "x"), output(0, "out")];
-    const each = `out[o] = (${offsets.map((f) => `x[at + ${f}]`).join(" + ")}) * ${1 / offsets.length};`;
+    const [from, to] = [input(0, "x", x), output(0, "out", y)];
+    const sum = offsets.map((f) => load(from, `at + ${f}`)).join(" + ");
+    const each = store(to, "o", `(${sum}) * ${1 / offsets.length}`);
     return {
       variant: "rows",
       scratch: [],
-      kernels: [rowKernel(`avgPool3d ${shapeText(y)}`, device, y, x, attrs, bindings, each)],
+      kernels: [rowKernel(`avgPool3d ${shapeText(y)}`, device, y, x, attrs, [from, to], each)],
     };
   },
   gradient: ({ inputs: [x, ...table], gradients: [dy], attrs, apply }) => [
@@ -146,13 +152,15 @@ export const avgPool3dGradient: OpDef<PoolGradientAttrs> = {
     const { size: [d, h, w], rows, params, skip } = rowsOf(dx);
     const [outD, outH, outW] = dy.shape.slice(-3);
     const { stride } = attrs;
+    const [from, to] = [input(0, "dy", dy), output(0, "dx", dx)];
+    const share = `select(0.0, ${load(from, "start + x")} * ${1 / volumeOf(stride)}, inside && x < p.outW)`;
     return {
       variant: "rows",
       scratch: [],
       kernels: [kernel({
         label: `avgPool3d.dx ${shapeText(dx)}`,
         device,
-        bindings: [input(0, "dy"), output(0, "dx"), ...(skip ? [input(1, "table", "i32")] : [])],
+        bindings: [from, to, ...(skip ? [input(1, "table", "i32")] : [])],
         params: { rows, inD: d, inH: h, inW: w, outD, outH, outW, ...params },
         groups: Math.ceil(rows / WORKGROUP),
         body: `
@@ -165,7 +173,7 @@ let start = ((plane * p.outD + z) * p.outH + y) * p.outW;
 let inside = y < p.outH && z < p.outD;
 for (var column = 0u; column < p.inW; column++) {
   let x = column / ${stride[2]}u;
-  dx[tid * p.inW + column] = select(0.0, dy[start + x] * ${1 / volumeOf(stride)}, inside && x < p.outW);
+  ${store(to, "tid * p.inW + column", share)}
 }`,
       })],
     };

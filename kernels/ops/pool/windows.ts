@@ -2,7 +2,7 @@
 import { type DeviceFacts, type Dims3, type KernelSpec, tensor, type TensorSpec } from "../../spec.ts";
 import { input, kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
 import { blockEdgeOf, type BlockGrid, blockGridOf, blocksSpec, cellCount } from "../blocks/table.ts";
-import { require, volume } from "../check.ts";
+import { require, requireFloat, volume } from "../check.ts";
 import { dims } from "../conv3d/geometry.ts";
 
 /** Kernel and stride per axis. */
@@ -31,9 +31,10 @@ export function pooled(op: string, x: TensorSpec, { stride }: PoolAttrs): Tensor
   );
   const coarse = dims((a) => Math.floor(size[a] / stride[a]));
   const at = blockGridOf(x);
-  if (!at) return tensor([n, c, ...coarse]);
+  requireFloat(op, "x", x);
+  if (!at) return tensor([n, c, ...coarse], x.dtype);
   const edge = blockEdgeOf(x);
-  if (edge.every((e, a) => e % stride[a] === 0)) return blocksSpec(op, n, c, coarse, at);
+  if (edge.every((e, a) => e % stride[a] === 0)) return blocksSpec(op, n, c, coarse, at, x.dtype);
   require(
     edge.every((e, a) => e === 1 && stride[a] === 2),
     op,
@@ -42,7 +43,7 @@ export function pooled(op: string, x: TensorSpec, { stride }: PoolAttrs): Tensor
     }: choose patch and block so that every level is ` +
       "a multiple of the mask grid or coarser in all axes",
   );
-  return tensor([n, c, ...coarse]);
+  return tensor([n, c, ...coarse], x.dtype);
 }
 
 /** Attributes of the gradient of a pooling of x. */
@@ -54,7 +55,7 @@ export function gradientAttrs(attrs: PoolAttrs, x: TensorSpec): PoolGradientAttr
 /** Spec of the pooled input that a gradient has. */
 export function fineSpec(op: string, dy: TensorSpec, { size, blocks }: PoolGradientAttrs): TensorSpec {
   const [n, c] = dy.shape;
-  return blocks ? blocksSpec(op, n, c, size, blocks) : tensor([n, c, ...size]);
+  return blocks ? blocksSpec(op, n, c, size, blocks, dy.dtype) : tensor([n, c, ...size], dy.dtype);
 }
 
 /** Rows along the last axis: maps of which tensor, their number and size, and which of them a sample's block table counts. */
