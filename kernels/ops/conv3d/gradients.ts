@@ -4,7 +4,7 @@ import { input, output } from "../../wgsl/module.ts";
 import { fromVolume, toVolume } from "../blocks/reference.ts";
 import { require, sameShape, volume } from "../check.ts";
 import { type ConvAttrs, outputSize, samePadding, volumeOf } from "./geometry.ts";
-import { lowerGather, lowerWeightGradient } from "./lower.ts";
+import { lowerGather } from "./lower.ts";
 import {
   checkLayouts,
   concatenateVolumes,
@@ -16,6 +16,7 @@ import {
 } from "./operands.ts";
 import { placementOf } from "./placement.ts";
 import { convBiasGradient, convInputGradient, convWeightGradient } from "./reference.ts";
+import { lowerWeightGradient } from "./weight_gradient.ts";
 
 /** Attributes of {@link conv3dInputGradient}: the input, and the first of its channels in the weight. */
 export interface InputGradientAttrs extends ConvAttrs {

@@ -1,17 +1,10 @@
-/** Lowerings that conv3d and the transposed convolution share: a gather with packed weights, and a weight gradient. */
+/** Lowering that conv3d and the transposed convolution share: a gather with packed weights. */
 import { type Lowering, tensor, type TensorSpec } from "../../spec.ts";
-import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
+import { type KernelDraft, scratch } from "../../wgsl/module.ts";
 import { shapeText } from "../elementwise.ts";
 import { type GatherDraft, gatherKernel, tileQuery } from "./gather.wgsl.ts";
 import { chooseTile } from "./tile.ts";
 import { packedCount, packKernel } from "./pack.wgsl.ts";
-import {
-  chunkCount,
-  partialCount,
-  partialKernels,
-  reduceKernel,
-  type WeightGradientDraft,
-} from "./weight_gradient.wgsl.ts";
 
 /** Weights `[O, I, K]` of a gather, and which of their input channels take part; all unless said otherwise. */
 export interface GatherWeights {
@@ -51,23 +44,6 @@ export function lowerGather(
         target: scratch(0, "packed", "read_write"),
       }),
       gatherKernel({ ...draft, weights: scratch(0, "weights", "read") }, tile),
-    ],
-  };
-}
-
-/** Partial sums by chunk in scratch, then the weight gradient into output 0 and, with bias, its gradient into output 1. */
-export function lowerWeightGradient(draft: WeightGradientDraft): Lowering {
-  return {
-    variant: "split rows",
-    scratch: [tensor([chunkCount(draft), partialCount(draft)])],
-    kernels: [
-      ...partialKernels(draft, scratch(0, "partials", "read_write")),
-      reduceKernel(
-        draft,
-        scratch(0, "partials", "read"),
-        output(0, "dw"),
-        draft.bias ? output(1, "db") : null,
-      ),
     ],
   };
 }

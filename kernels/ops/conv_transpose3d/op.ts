@@ -4,7 +4,7 @@ import { input, output } from "../../wgsl/module.ts";
 import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
 import { count, require, sameShape, streamCost, volume } from "../check.ts";
 import { type ConvGeometry, dims, volumeOf } from "../conv3d/geometry.ts";
-import { lowerGather, lowerWeightGradient } from "../conv3d/lower.ts";
+import { lowerGather } from "../conv3d/lower.ts";
 import { gatherSources } from "../conv3d/operands.ts";
 import { placementOf } from "../conv3d/placement.ts";
 import {
@@ -14,6 +14,7 @@ import {
   type ConvSizes,
   convWeightGradient,
 } from "../conv3d/reference.ts";
+import { lowerWeightGradient } from "../conv3d/weight_gradient.ts";
 import { shapeText } from "../elementwise.ts";
 
 /** Kernel and stride per axis, 1 or 2. */

@@ -1,0 +1,46 @@
+/** Gradient of a bias: the sum of every channel of dy, in two stages of fixed order. */
+import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
+import { type KernelDraft, load } from "../../wgsl/module.ts";
+import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
+
+/** Sums of channels. */
+export interface ChannelTotals {
+  readonly label: string;
+  readonly device: DeviceFacts;
+  readonly spec: TensorSpec;
+  readonly source: KernelDraft["bindings"][number];
+  /** Number of the input that is the block table, for the block layout. */
+  readonly table?: number;
+  readonly target: KernelDraft["bindings"][number];
+  /** Number of the scratch tensor that {@link channelTotals} describes. */
+  readonly partial: number;
+}
+
+/** `sums[c] = sum_{n,p} x[n,c,p]` over all stored voxels. @returns the kernels and the scratch tensor between them */
+export function channelTotals(draft: ChannelTotals): { kernels: readonly KernelSpec[]; scratch: TensorSpec } {
+  const { label, device, spec, partial, table } = draft;
+  const source = { ...draft.source, name: "x", type: spec.dtype === "f32" ? undefined : spec.dtype };
+  return {
+    scratch: partialSpec(spec),
+    kernels: [
+      channelSums({
+        label,
+        device,
+        spec,
+        partial,
+        table,
+        bindings: [source],
+        lanes: source.type === undefined,
+        each: `sum.x = sum.x + total(${load(source, "i")});`,
+      }),
+      finishPerChannel({
+        label,
+        device,
+        spec,
+        partial,
+        bindings: [{ ...draft.target, name: "sums" }],
+        store: "sums[c] = sum.x;",
+      }),
+    ],
+  };
+}

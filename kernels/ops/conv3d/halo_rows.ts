@@ -1,0 +1,206 @@
+/** WGSL that finds the rows of an operand around a tile that moves along the rows of another one. */
+import type { Param } from "../../wgsl/module.ts";
+import { dims } from "./geometry.ts";
+import { key } from "./placement.ts";
+import { extentOf, type Pair } from "./weight_gradient_pair.ts";
+import type { WeightTile } from "./weight_gradient_tile.ts";
+
+/** Where along a row a vector lies: inside, before or behind the part that belongs to the still operand's row. */
+export type Side1D = "before" | "inside" | "behind";
+
+/** Offsets of rows from the first halo row of a tile, along depth and height. */
+export interface RowOffset {
+  readonly z: number;
+  readonly y: number;
+}
+
+type Class = "m" | "c" | "p";
+const SIDES: Readonly<Record<Side1D, Class>> = { before: "m", inside: "c", behind: "p" };
+
+/**
+ * Addresses of halo rows. A dense operand has one address and one check a row; one in blocks has an address within the block
+ * for each row and a look-up for each neighbouring block that rows may reach.
+ *
+ * The kernel declares the still operand's position: `n` (u32), `block`, `z0`, `y0` (i32) and binds the table as `blockTable`.
+ */
+export class HaloRows {
+  readonly #stillBlocks: boolean;
+  readonly #haloBlocks: boolean;
+
+  constructor(readonly pair: Pair, readonly tile: WeightTile, readonly rows: readonly RowOffset[]) {
+    this.#stillBlocks = pair.still.placement.blocks !== null;
+    this.#haloBlocks = pair.halo.placement.blocks !== null;
+  }
+
+  /** Members of the uniform block; lengths along rows are in vectors of the tile's width. */
+  params(): Record<string, Param> {
+    const { pair: { still, halo, stride, dilation }, tile: { width } } = this;
+    const s = extentOf(still.placement);
+    const h = extentOf(halo.placement);
+    const blocks = still.placement.blocks ?? halo.placement.blocks;
+    const length = this.#stillBlocks ? s[2] * stride[2] : h[2];
+    const params: Record<string, number> = {
+      stillD: s[0],
+      stillH: s[1],
+      stillW: s[2] / width,
+      haloD: h[0],
+      haloH: h[1],
+      haloW: h[2] / width,
+      haloLength: length / width,
+      ...(blocks
+        ? {
+          gridD: blocks.grid[0],
+          gridH: blocks.grid[1],
+          gridW: blocks.grid[2],
+          cells: blocks.grid[0] * blocks.grid[1] * blocks.grid[2],
+        }
+        : {}),
+      ...(this.#stillBlocks && !this.#haloBlocks ? { haloEnd: h[2] * dilation[2] / width } : {}),
+    };
+    return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, { i32: value }]));
+  }
+
+  /** Statements at the start of a row of tiles. */
+  lines(): string[] {
+    return [
+      ...(this.#needsCell() ? cellLines() : []),
+      ...(this.#haloBlocks ? this.#blockLines() : this.#denseLines()),
+    ];
+  }
+
+  /** WGSL (i32) of a vector's place in its channel. @param column WGSL (i32), vectors from the row's start */
+  index(row: RowOffset, side: Side1D, column: string): string {
+    const at = `h${rowKey(row)}`;
+    const dilation = this.pair.dilation[2];
+    if (this.#haloBlocks) return `${this.#block(row, SIDES[side])} + ${at} + ${column}`;
+    return dilation > 1 ? `${at} + (hx0 + ${column}) / ${dilation}` : `${at} + ${column}`;
+  }
+
+  /** WGSL (bool) of whether a vector is stored. */
+  stored(row: RowOffset, side: Side1D, column: string): string {
+    if (this.#haloBlocks) return `k${this.#block(row, SIDES[side]).slice(1)}`;
+    const dilation = this.pair.dilation[2];
+    return [
+      `kh${rowKey(row)}`,
+      ...(side === "inside" ? [] : [side]),
+      ...(dilation > 1 ? [`((hx0 + ${column}) % ${dilation} == 0)`] : []),
+    ].join(" & ");
+  }
+
+  /** Whether positions depend on which cell of the grid a block is: not when every row stays in its block. */
+  #needsCell(): boolean {
+    if (!this.#stillBlocks) return false;
+    return !this.#haloBlocks || this.#blocks().some((name) => name !== "bccc");
+  }
+
+  #denseLines(): string[] {
+    const { stride, dilation } = this.pair;
+    const start = dims((a) => a).map((a) => {
+      const origin = ["z0", "y0", "0"][a];
+      const cell = `cell${"zyx"[a]} * p.still${"DHW"[a]}`;
+      return `(${this.#stillBlocks ? `${cell} + ${origin}` : origin}) * ${stride[a]}`;
+    });
+    const inside = (name: string, axis: 0 | 1) =>
+      dilation[axis] === 1
+        ? `(${name} >= 0) & (${name} < p.halo${"DH"[axis]})`
+        : `(${name} >= 0) & (${name} < p.halo${"DH"[axis]} * ${dilation[axis]}) & (${name} % ${
+          dilation[axis]
+        } == 0)`;
+    const place = (name: string, axis: 0 | 1) =>
+      dilation[axis] === 1 ? name : `(${name} / ${dilation[axis]})`;
+    return [
+      `let hz0 = ${start[0]}; let hy0 = ${start[1]}; let hx0 = ${start[2]};`,
+      this.#stillBlocks
+        ? `let before = hx0 > 0; let behind = hx0 + p.haloLength < p.haloEnd;`
+        : `let before = false; let behind = false;`,
+      ...distinct(this.rows.map((r) => r.z)).map((z) =>
+        `let hz${key(z)} = hz0 + ${z}; let kz${key(z)} = ${inside(`hz${key(z)}`, 0)};`
+      ),
+      ...distinct(this.rows.map((r) => r.y)).map((y) =>
+        `let hy${key(y)} = hy0 + ${y}; let ky${key(y)} = ${inside(`hy${key(y)}`, 1)};`
+      ),
+      ...this.rows.map((r) =>
+        `let h${rowKey(r)} = (${place(`hz${key(r.z)}`, 0)} * p.haloH + ${
+          place(`hy${key(r.y)}`, 1)
+        }) * p.haloW${dilation[2] === 1 ? " + hx0" : ""}; let kh${rowKey(r)} = kz${key(r.z)} & ky${key(r.y)};`
+      ),
+    ];
+  }
+
+  /** Class of a row along an axis: in a block before, in the tile's own, or behind. */
+  #class(offset: number, axis: 0 | 1): Class {
+    return offset < 0 ? "m" : offset >= this.tile.size[axis] * this.pair.stride[axis] ? "p" : "c";
+  }
+
+  #block(row: RowOffset, x: Class): string {
+    return `b${this.#class(row.z, 0)}${this.#class(row.y, 1)}${x}`;
+  }
+
+  /** Names of the blocks that rows reach. */
+  #blocks(): string[] {
+    const sides: Class[] = this.tile.columns.sides.map((side) => SIDES[side]);
+    return distinct(this.rows.flatMap((row) => sides.map((x) => this.#block(row, x))));
+  }
+
+  #blockLines(): string[] {
+    const { stride } = this.pair;
+    const lines: string[] = [];
+    for (const [a, name, extent] of [[0, "z", "D"], [1, "y", "H"]] as const) {
+      const offsets = distinct(this.rows.map((r) => a === 0 ? r.z : r.y));
+      for (const c of distinct(offsets.map((o) => this.#class(o, a)))) {
+        const move = c === "c"
+          ? "0"
+          : c === "m"
+          ? `select(0, -1, ${name}0 == 0)`
+          : `select(0, 1, ${name}0 + ${this.tile.size[a]} == p.still${extent})`;
+        lines.push(`let d${name}${c} = ${move};`);
+      }
+      for (const o of offsets) {
+        lines.push(
+          `let h${name}${key(o)} = ${name}0 * ${stride[a]} + ${o} - d${name}${
+            this.#class(o, a)
+          } * p.halo${extent};`,
+        );
+      }
+    }
+    const shift = { m: " + p.haloW", c: "", p: " - p.haloW" };
+    for (const name of this.#blocks()) {
+      const [, z, y, x] = name as unknown as [string, Class, Class, Class];
+      if (name === "bccc") {
+        lines.push(`let kccc = true; let bccc = block * p.haloD * p.haloH * p.haloW;`);
+        continue;
+      }
+      const dx = { m: -1, c: 0, p: 1 }[x];
+      const at = `z${y}${z}${x}`;
+      lines.push(
+        `let q${at} = vec3i(cellz + dz${z}, celly + dy${y}, cellx + ${dx});`,
+        `let i${at} = all((q${at} >= vec3i()) & (q${at} < vec3i(p.gridD, p.gridH, p.gridW)));`,
+        `let t${at} = blockTable[u32(table + 1 + select(0, (q${at}.x * p.gridH + q${at}.y) * p.gridW + q${at}.z, i${at}))];`,
+        `let k${z}${y}${x} = i${at} & (t${at} >= 0);`,
+        `let ${name} = t${at} * p.haloD * p.haloH * p.haloW${shift[x]};`,
+      );
+    }
+    for (const r of this.rows) {
+      lines.push(`let h${rowKey(r)} = (hz${key(r.z)} * p.haloH + hy${key(r.y)}) * p.haloW;`);
+    }
+    return lines;
+  }
+}
+
+/** Position in the grid of the cell that the still operand's block is. */
+function cellLines(): string[] {
+  return [
+    `let cell = blockTable[u32(table + 1 + p.cells + block)];`,
+    `let cellrow = cell / p.gridW; let cellx = cell - cellrow * p.gridW;`,
+    `let cellz = cellrow / p.gridH; let celly = cellrow - cellz * p.gridH;`,
+  ];
+}
+
+/** A row's offsets as part of a WGSL name. */
+export function rowKey(row: RowOffset): string {
+  return `${key(row.z)}${key(row.y)}`;
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

@@ -1,0 +1,104 @@
+/** Which two tensors a weight gradient multiplies, and how their voxels meet. */
+import type { Dims3, TensorSpec } from "../../spec.ts";
+import type { KernelDraft } from "../../wgsl/module.ts";
+import { volume } from "../check.ts";
+import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
+import { type Placement, placementOf } from "./placement.ts";
+
+/** An activation that takes part: how it is bound, and its shape, layout and element type (f32 or f16). */
+export interface Operand {
+  readonly binding: KernelDraft["bindings"][number];
+  readonly spec: TensorSpec;
+}
+
+/** An operand with its placement, which may have lost axes that do not matter. */
+export interface Side extends Operand {
+  readonly channels: number;
+  readonly placement: Placement;
+}
+
+/**
+ * The sum of one source: `dw[s,h,k] = sum_q still[s,q] halo[h, stride q + k - padding]`, where the halo operand counts as
+ * stretched by `dilation` with zeros in between. The sum runs over the voxels of the still operand.
+ *
+ * Usually that is dy, and x the other one. From kept blocks to a dense dy it is the other way round, with mirrored taps, so
+ * that hidden voxels cost nothing: `q = (p + pad - k) / s` for the voxel p of x, dy stretched by the stride.
+ */
+export interface Pair {
+  readonly still: Side;
+  readonly halo: Side;
+  readonly kernel: Dims3;
+  readonly stride: Dims3;
+  readonly padding: Dims3;
+  readonly dilation: Dims3;
+  /** Whether tap k of the pair is tap K - 1 - k of the weight. */
+  readonly mirrored: boolean;
+  /** Weights (of all taps) from one channel of an operand to the next, and before the first. */
+  readonly stillStep: number;
+  readonly haloStep: number;
+  readonly first: number;
+}
+
+/** The pair of one source. @param first number of input channels before the source's, of `all` */
+export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: number, all: number): Pair {
+  const [x, y] = [sideOf(source), sideOf(dy)];
+  const { kernel } = g;
+  if (x.placement.blocks && !y.placement.blocks) {
+    return {
+      still: x,
+      halo: y,
+      kernel,
+      stride: [1, 1, 1],
+      padding: dims((a) => kernel[a] - 1 - g.padding[a]),
+      dilation: g.stride,
+      mirrored: true,
+      stillStep: 1,
+      haloStep: all,
+      first,
+    };
+  }
+  const pair: Pair = {
+    still: y,
+    halo: x,
+    kernel,
+    stride: g.stride,
+    padding: g.padding,
+    dilation: [1, 1, 1],
+    mirrored: false,
+    stillStep: all,
+    haloStep: 1,
+    first,
+  };
+  const alike = (x.placement.blocks === null) === (y.placement.blocks === null);
+  const pointwise = volumeOf(kernel) === 1 && volumeOf(g.stride) === 1 &&
+    volumeOf(dims((a) => g.padding[a] + 1)) === 1;
+  return alike && pointwise ? { ...pair, still: flattened(y), halo: flattened(x) } : pair;
+}
+
+function sideOf(operand: Operand): Side {
+  return {
+    ...operand,
+    channels: volume("weight gradient", "operand", operand.spec).c,
+    placement: placementOf(operand.spec),
+  };
+}
+
+/** Long rows for products of equal voxels: planes of a volume, whole blocks. */
+function flattened(side: Side): Side {
+  const { size: [d, h, w], blocks } = side.placement;
+  if (!blocks) return { ...side, placement: { size: [1, d, h * w], blocks } };
+  const cells = volumeOf(blocks.grid);
+  const voxels = volumeOf(blocks.edge);
+  return {
+    ...side,
+    placement: {
+      size: [1, 1, cells * voxels],
+      blocks: { ...blocks, grid: [1, 1, cells], edge: [1, 1, voxels] },
+    },
+  };
+}
+
+/** What rows run through: a whole volume, or one block. */
+export function extentOf({ size, blocks }: Placement): Dims3 {
+  return blocks ? blocks.edge : size;
+}

@@ -1,0 +1,171 @@
+/** Chooses what a thread of a weight gradient computes at a time, by rule from shape and device. */
+import type { DeviceFacts, Dims3 } from "../../spec.ts";
+import { dims, volumeOf } from "./geometry.ts";
+import type { Side1D } from "./halo_rows.ts";
+import { extentOf, type Pair } from "./weight_gradient_pair.ts";
+
+/** Vectors of a halo row that a tile needs. */
+export interface Columns {
+  /** Offsets from the tile's first vector. */
+  readonly used: readonly number[];
+  /** Vectors from tile to tile along a row. */
+  readonly advance: number;
+  /** Those that the tile before has loaded. */
+  readonly kept: readonly number[];
+  /** Where vectors can lie. */
+  readonly sides: readonly Side1D[];
+}
+
+/** Voxels of the still operand and channels of both that a thread multiplies in one step, and how wide its loads are. */
+export interface WeightTile {
+  readonly size: Dims3;
+  /** Groups of four channels of the still operand. */
+  readonly quads: number;
+  /** Channels of the halo operand. */
+  readonly halos: number;
+  /** Numbers of a load. */
+  readonly width: 1 | 4;
+  readonly columns: Columns;
+}
+
+/** Rows of the still operand's tiles, along depth and height, in a volume or block. */
+export function tileRows(pair: Pair, tile: WeightTile): readonly [number, number] {
+  const extent = extentOf(pair.still.placement);
+  return [Math.ceil(extent[0] / tile.size[0]), Math.ceil(extent[1] / tile.size[1])];
+}
+
+/** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
+const SOFTWARE = { load: 25, load4: 50, multiplyAdd: 1, carry: 4, row: 600, lookUp: 40, store: 30 } as const;
+/**
+ * The same for a GPU, in multiply-adds: threads of a subgroup read halo channels that lie far apart, so that a load takes a
+ * cache access for each.
+ */
+const GPU = { load: 48, load4: 64, multiplyAdd: 1, carry: 0, row: 100, lookUp: 16, store: 32 } as const;
+/** Sums of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
+const SUMS = { software: 256, gpu: 128 } as const;
+/** Numbers that a thread of a GPU keeps in registers. */
+const REGISTERS = 200;
+/** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
+const UNROLLED = 900;
+/** Multiply-adds below which a software device spends more time compiling than computing. */
+const SMALL = 4e6;
+
+const SIZES: readonly Dims3[] = [
+  [2, 2, 4],
+  [1, 2, 4],
+  [1, 1, 4],
+  [1, 2, 5],
+  [1, 1, 5],
+  [2, 2, 2],
+  [1, 1, 2],
+  [1, 1, 1],
+];
+
+/** The cheapest tile that fits layouts and device. */
+export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): WeightTile {
+  const candidates = SIZES.flatMap((size) =>
+    ([1, 4] as const).filter((width) => fits(pair, size, width)).flatMap((width) =>
+      [1, 2, 4].flatMap((quads) =>
+        [1, 2, 4, 8, 16].map((halos) => weightTile(pair, size, quads, halos, width))
+      )
+    )
+  );
+  const taps = volumeOf(pair.kernel);
+  const limit = device.software ? SUMS.software : SUMS.gpu;
+  const fitting = candidates.filter((tile) =>
+    (tile.quads === 1 || 4 * tile.quads < pair.still.channels + 4) && tile.halos <= pair.halo.channels &&
+    (tile.quads * tile.halos === 1 || 4 * tile.quads * tile.halos * taps <= limit) &&
+    (device.software || tile.quads * tile.halos === 1 || registers(pair, tile) <= REGISTERS) &&
+    tile.quads * tile.halos * taps * volumeOf(tile.size) <= Math.max(UNROLLED, taps)
+  );
+  const macs = n * pair.still.channels * pair.halo.channels * taps * volumeOf(pair.still.placement.size);
+  if (device.software && macs < SMALL) {
+    return fitting.filter((tile) => tile.quads * tile.halos * volumeOf(tile.size) <= 4)
+      .reduce((best, tile) => volumeOf(tile.size) > volumeOf(best.size) ? tile : best);
+  }
+  const costs = fitting.map((tile) => costOf(pair, tile, device.software ? SOFTWARE : GPU));
+  return fitting[costs.indexOf(Math.min(...costs))];
+}
+
+function fits(pair: Pair, size: Dims3, width: 1 | 4): boolean {
+  const still = extentOf(pair.still.placement);
+  const halo = extentOf(pair.halo.placement);
+  if (pair.still.placement.blocks && still.some((extent, a) => extent % size[a] !== 0)) return false;
+  if (size.some((extent, a) => extent > still[a] && extent > 1)) return false;
+  return width === 1 ||
+    size[2] % 4 === 0 && still[2] % 4 === 0 && halo[2] % 4 === 0 && still[2] % size[2] === 0 &&
+      pair.dilation[2] === 1;
+}
+
+/** A tile with the columns that follow from it. */
+export function weightTile(
+  pair: Pair,
+  size: Dims3,
+  quads: number,
+  halos: number,
+  width: 1 | 4,
+): WeightTile {
+  const { kernel, stride, padding } = pair;
+  const vectors = new Set<number>();
+  for (let t = 0; t < size[2]; t++) {
+    for (let k = 0; k < kernel[2]; k++) {
+      vectors.add(Math.floor((t * stride[2] + k - padding[2]) / width));
+    }
+  }
+  const advance = size[2] * stride[2] / width;
+  const used = [...vectors].sort((a, b) => a - b);
+  const kept = used.filter((m) => vectors.has(m + advance));
+  return {
+    size,
+    quads,
+    halos,
+    width,
+    columns: {
+      used,
+      advance,
+      kept,
+      sides: [
+        "inside",
+        ...(used[0] < 0 ? ["before" as const] : []),
+        ...(used[used.length - 1] >= advance ? ["behind" as const] : []),
+      ],
+    },
+  };
+}
+
+/** Halo rows of a tile along an axis. */
+function spread({ kernel, stride }: Pair, size: Dims3, axis: 0 | 1): number {
+  return new Set(
+    Array.from(
+      { length: size[axis] * kernel[axis] },
+      (_, i) => Math.floor(i / kernel[axis]) * stride[axis] + i % kernel[axis],
+    ),
+  ).size;
+}
+
+function registers(pair: Pair, tile: WeightTile): number {
+  const rows = spread(pair, tile.size, 0) * spread(pair, tile.size, 1);
+  const window = tile.halos * rows * tile.columns.kept.length * tile.width;
+  return 4 * tile.quads * tile.halos * volumeOf(pair.kernel) + 4 * tile.quads * volumeOf(tile.size) + window +
+    2 * rows + 4 * tile.quads + tile.halos;
+}
+
+/** Estimated cost of the whole pair. */
+function costOf(pair: Pair, tile: WeightTile, cost: typeof SOFTWARE | typeof GPU): number {
+  const { quads, halos, width, size, columns } = tile;
+  const load = width === 4 ? cost.load4 : cost.load;
+  const sums = 4 * quads * halos * volumeOf(pair.kernel);
+  const rows = spread(pair, size, 0) * spread(pair, size, 1);
+  const stillLoads = 4 * quads * volumeOf(size) / width;
+  const kept = halos * rows * columns.kept.length;
+  const fresh = halos * rows * (columns.used.length - columns.kept.length);
+  const step = (stillLoads + fresh) * load + sums * volumeOf(size) * cost.multiplyAdd +
+    (sums + kept * width) * cost.carry;
+  const lookUps = pair.halo.placement.blocks && rows > 1 ? 27 * cost.lookUp : 0;
+  const extent = extentOf(pair.still.placement);
+  const row = cost.row + lookUps + kept * load + Math.ceil(extent[2] / size[2]) * step;
+  const blocks = pair.still.placement.blocks?.kept ?? 1;
+  const threads = Math.ceil(pair.still.channels / (4 * quads)) * Math.ceil(pair.halo.channels / halos);
+  const [d, h] = dims((a) => Math.ceil(extent[a] / size[a]));
+  return threads * (blocks * d * h * row + sums * cost.store);
+}
