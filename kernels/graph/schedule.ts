@@ -38,7 +38,7 @@ function foldSums(graph: Graph, steps: readonly Step[]): readonly Step[] {
         }
       } else {
         // a dispatch cannot read and write one buffer; a step between would see the sum where the graph says the old contents
-        if (readBy(producer).some((v) => persistent.buffer(v) === persistent.buffer(onto))) continue;
+        if (producer.inputs.some((v) => persistent.buffer(v) === persistent.buffer(onto))) continue;
         const between = folded.slice(from + 1, at).filter((step) => step !== null);
         if (between.some((step) => readBy(step).some((v) => persistent.overlap(v, onto)))) continue;
       }

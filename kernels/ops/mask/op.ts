@@ -1,6 +1,7 @@
 /** Block masks on the device: expansion to voxels, masking, and filling hidden voxels with a learned token. */
 import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
+import { storeOf } from "../accumulation.ts";
 import {
   blockEdge,
   count,
@@ -132,6 +133,7 @@ export const applyMask: OpDef<Record<string, never>> = {
 export const tokenFill: OpDef<Record<string, never>> = {
   name: "tokenFill",
   recompute: [0],
+  mayOverwrite: [[0, 0]],
   infer([x, token, m]) {
     requireMask("tokenFill", x, m);
     const wanted = [1, x.shape[1], 1, 1, 1];
@@ -144,17 +146,24 @@ export const tokenFill: OpDef<Record<string, never>> = {
     return [x];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 0),
-  lower({ inputs: [x], device }) {
-    const [source, y] = [input(0, "x", elementOf(x)), output(0, "y", elementOf(x))];
+  lower({ inputs: [x], inPlace, device }) {
+    const overwrite = inPlace.length > 0;
+    const y = output(0, "y", elementOf(x));
+    const source = overwrite ? y : input(0, "x", elementOf(x));
     return {
-      variant: "map",
+      variant: overwrite ? "in place" : "copy",
       scratch: [],
       kernels: [channelMap({
-        label: `tokenFill ${shapeText(x)}`,
+        label: `tokenFill ${shapeText(x)}${overwrite ? " in place" : ""}`,
         device,
         spec: x,
         lanes: true,
-        bindings: [source, input(1, "token", "f32"), input(2, "mask"), y],
+        bindings: [
+          ...(overwrite ? [] : [source]),
+          input(1, "token", "f32"),
+          input(2, "mask"),
+          y,
+        ],
         before: "let fill = V(token[c]);",
         each: store(y, "i", `select(fill, ${load(source, "i")}, mask[m] > V(0.5))`),
       })],
@@ -180,12 +189,16 @@ export const tokenFill: OpDef<Record<string, never>> = {
 /** `dtoken[c] = sum of dy over hidden voxels`. Inputs `[dy, m]`, dy f32 or f16; output `[1, C, 1, 1, 1]` of f32. */
 export const tokenGradient: OpDef<Record<string, never>> = {
   name: "tokenGradient",
+  accumulates: [0],
   infer([dy, m]) {
     requireMask("tokenGradient", dy, m);
     return [tensor([1, dy.shape[1], 1, 1, 1])];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
-  lower({ inputs: [dy], device }) {
+  lower(request) {
+    const { inputs: [dy], device } = request;
+    const result = storeOf(request, 0);
+    const y = output(0, "y");
     const label = `tokenGradient ${shapeText(dy)}`;
     const source = input(0, "dy", elementOf(dy));
     return {
@@ -208,8 +221,9 @@ export const tokenGradient: OpDef<Record<string, never>> = {
           device,
           spec: dy,
           partial: 0,
-          bindings: [output(0, "y")],
-          store: "y[c] = sum.x;",
+          bindings: [y],
+          params: result.params,
+          store: result.into(y, "c", "sum.x"),
         }),
       ],
     };

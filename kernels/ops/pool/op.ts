@@ -1,6 +1,7 @@
 /** Average pooling with kernel = stride in {1, 2} per axis, no padding, dense or in the block layout, and its gradient. */
 import type { DeviceFacts, KernelSpec, OpDef, TensorSpec } from "../../spec.ts";
 import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
+import { type Store, storeOf } from "../accumulation.ts";
 import { fromVolume, toVolume, volumeSpec } from "../blocks/reference.ts";
 import { type BlockGrid, blockGridOf, cellCount, requireTable } from "../blocks/table.ts";
 import { count, streamCost, volume } from "../check.ts";
@@ -67,14 +68,15 @@ function meanOfBlocksGradient(
   dx: TensorSpec,
   blocks: BlockGrid,
   device: DeviceFacts,
+  result: Store,
 ): KernelSpec {
   const [, c, d, h, w] = dy.shape;
-  const [from, to] = [input(0, "dy", dy), output(0, "dx", dx)];
+  const [from, out] = [input(0, "dy", dy), output(0, "dx", dx)];
   return kernel({
     label: `avgPool3d.dx blocks from ${shapeText(dy)}`,
     device,
-    bindings: [from, to, input(1, "table", "i32")],
-    params: { total: count([dx]), channels: c, d, h, w, ...cellParams(blocks) },
+    bindings: [from, out, input(1, "table", "i32")],
+    params: { total: count([dx]), channels: c, d, h, w, ...cellParams(blocks), ...result.params },
     groups: Math.ceil(count([dx]) / WORKGROUP),
     body: `
 if (tid >= p.total) { return; }
@@ -83,7 +85,8 @@ if (k >= u32(table[row])) { return; }
 let cell = u32(table[row + 1u + p.cells + k]);
 let z = cell / (p.gridH * p.gridW) / 2u; let y = cell / p.gridW % p.gridH / 2u; let x = cell % p.gridW / 2u;
 let inside = (z < p.d) & (y < p.h) & (x < p.w);
-${store(to, "tid", `select(0.0, ${load(from, "((plane * p.d + z) * p.h + y) * p.w + x")} * 0.125, inside)`)}`,
+let value = select(0.0, ${load(from, "((plane * p.d + z) * p.h + y) * p.w + x")} * 0.125, inside);
+${result.into(out, "tid", "value")}`,
   });
 }
 
@@ -139,29 +142,31 @@ export const avgPool3d: OpDef<PoolAttrs> = {
  */
 export const avgPool3dGradient: OpDef<PoolGradientAttrs> = {
   name: "avgPool3dGradient",
+  accumulates: [0],
   infer([dy, table], attrs) {
     if (attrs.blocks) requireTable("avgPool3dGradient", table, dy.shape[0], attrs.blocks);
     return [fineSpec("avgPool3dGradient", dy, attrs)];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(outputs)),
-  lower({ inputs: [dy], outputs: [dx], attrs, device }) {
+  lower(request) {
+    const { inputs: [dy], outputs: [dx], attrs, device } = request;
+    const result = storeOf(request, 0);
+    const [from, out] = [input(0, "dy", dy), output(0, "dx", dx)];
     if (dx.layout.kind !== dy.layout.kind) {
-      const kernels = [meanOfBlocksGradient(dy, dx, attrs.blocks!, device)];
+      const kernels = [meanOfBlocksGradient(dy, dx, attrs.blocks!, device, result)];
       return { variant: "dense to blocks", scratch: [], kernels };
     }
     const { size: [d, h, w], rows, params, skip } = rowsOf(dx);
     const [outD, outH, outW] = dy.shape.slice(-3);
     const { stride } = attrs;
-    const [from, to] = [input(0, "dy", dy), output(0, "dx", dx)];
-    const share = `select(0.0, ${load(from, "start + x")} * ${1 / volumeOf(stride)}, inside && x < p.outW)`;
     return {
       variant: "rows",
       scratch: [],
       kernels: [kernel({
         label: `avgPool3d.dx ${shapeText(dx)}`,
         device,
-        bindings: [from, to, ...(skip ? [input(1, "table", "i32")] : [])],
-        params: { rows, inD: d, inH: h, inW: w, outD, outH, outW, ...params },
+        bindings: [from, out, ...(skip ? [input(1, "table", "i32")] : [])],
+        params: { rows, inD: d, inH: h, inW: w, outD, outH, outW, ...params, ...result.params },
         groups: Math.ceil(rows / WORKGROUP),
         body: `
 if (tid >= p.rows) { return; }
@@ -173,7 +178,8 @@ let start = ((plane * p.outD + z) * p.outH + y) * p.outW;
 let inside = y < p.outH && z < p.outD;
 for (var column = 0u; column < p.inW; column++) {
   let x = column / ${stride[2]}u;
-  ${store(to, "tid * p.inW + column", share)}
+  let value = select(0.0, ${load(from, "start + x")} * ${1 / volumeOf(stride)}, inside && x < p.outW);
+  ${result.into(out, "tid * p.inW + column", "value")}
 }`,
       })],
     };
