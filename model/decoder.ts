@@ -1,7 +1,16 @@
 /** The U-Net decoder: transposed conv, skip, conv blocks, a 1x1x1 head a stage. Always dense. */
 import type { Scope, Value } from "../kernels/graph/graph.ts";
 import type { NetworkConfig } from "./config.ts";
-import { biasInit, conv, convNorm, type LayerContext, upsample, weightInit } from "./layers.ts";
+import {
+  biasInit,
+  conv,
+  convNorm,
+  type LayerContext,
+  type Skip,
+  upsample,
+  weightInit,
+  wholeMap,
+} from "./layers.ts";
 
 /** What a decoder computes. */
 export interface Decoded {
@@ -22,14 +31,14 @@ export interface Decoded {
 export function decode(
   scope: Scope,
   context: LayerContext,
-  skips: readonly Value[],
+  skips: readonly Skip[],
   config: NetworkConfig,
 ): Decoded {
   const stages = config.features.length - 1;
-  const dense: LayerContext = { ...context, masking: null };
+  const dense: LayerContext = { ...context, sparse: false };
   const features: Value[] = [];
   const outputs: Value[] = [];
-  let x = skips[stages];
+  let x = wholeMap(scope.at("bottleneck"), dense, skips[stages]);
   for (let j = 0; j < stages; j++) {
     const level = stages - 1 - j;
     x = upsample(scope.at(`transpconvs.${j}`), dense, x, config.features[level], config.strides[level + 1]);
@@ -37,8 +46,9 @@ export function decode(
       x = convNorm(
         scope.at(`stages.${j}.convs.${k}`),
         dense,
-        k === 0 && config.skips ? [x, skips[level]] : [x],
+        k === 0 && config.skips ? [x, skips[level].value] : [x],
         {
+          token: k === 0 && config.skips ? skips[level].token : null,
           features: config.features[level],
           kernel: config.kernels[level],
           stride: [1, 1, 1],

@@ -1,5 +1,8 @@
 /** Layers as functions from values to values; parameter names equal the PyTorch keys of the reference. */
 import type { Init, Scope, Value } from "../kernels/graph/graph.ts";
+import { appendTokenChannel } from "../kernels/ops/blocks/append_token_channel.ts";
+import { scatterBlocks } from "../kernels/ops/blocks/op.ts";
+import { outputSize, samePadding } from "../kernels/ops/conv3d/geometry.ts";
 import { conv3d } from "../kernels/ops/conv3d/op.ts";
 import { convTranspose3d } from "../kernels/ops/conv_transpose3d/op.ts";
 import { instanceNorm } from "../kernels/ops/instance_norm/op.ts";
@@ -11,8 +14,30 @@ import { type Masking, sizeOf } from "./masking.ts";
 /** What every layer needs to know besides its input. */
 export interface LayerContext {
   readonly init: InitScheme;
-  /** Visible voxels in a sparse encoder; null where everything is visible. */
+  /** Visible blocks of a masked auto-encoder; null where everything is visible. */
   readonly masking: Masking | null;
+  /** Whether hidden voxels stay hidden, as in a sparse encoder; otherwise every layer's output is dense. */
+  readonly sparse: boolean;
+}
+
+/** Features of an encoder stage as the decoder takes them. */
+export interface Skip {
+  /** Dense, or the kept blocks only. */
+  readonly value: Value;
+  /** What hidden voxels of kept blocks hold, `[1, C, 1, 1, 1]`; null for 0. */
+  readonly token: Value | null;
+}
+
+/** Whether an activation is stored as kept blocks. */
+function inBlocks(x: Value): boolean {
+  return x.spec.layout.kind === "blocks";
+}
+
+/** The whole map of a skip. */
+export function wholeMap(scope: Scope, context: LayerContext, { value, token }: Skip): Value {
+  if (!inBlocks(value)) return value;
+  const inputs = [value, ...(token ? [token] : []), context.masking!.blocks!.table];
+  return scope.apply(scatterBlocks, inputs, { token: token !== null });
 }
 
 /** Start of a convolution's weight. fan_in = `shape[1] * kernel volume`, also for transposed convolutions. */
@@ -36,9 +61,16 @@ export interface ConvOptions {
   readonly bias: boolean;
   /** Start weight and bias at 0. */
   readonly zero?: boolean;
+  /** What hidden voxels of the last input hold, `[1, C, 1, 1, 1]`, when it is in blocks; 0 without. */
+  readonly token?: Value | null;
 }
 
-/** A convolution with its parameters `<scope>.weight` and `.bias`; two inputs stand for their concatenation. */
+/**
+ * A convolution with its parameters `<scope>.weight` and `.bias`; two inputs stand for their concatenation.
+ *
+ * In the block layout a sparse context gives kept blocks at levels that the mask covers; everything else is dense. A token is
+ * not written into any map: it becomes one more input channel, the mask of hidden voxels.
+ */
 export function conv(
   scope: Scope,
   context: LayerContext,
@@ -52,11 +84,26 @@ export function conv(
   const bias = options.bias
     ? [scope.parameter("bias", [options.features], start(biasInit(context.init, shape)))]
     : [];
-  return scope.apply(conv3d, [...inputs, weight, ...bias], {
-    kernel: options.kernel,
-    stride: options.stride,
-    inputs: inputs.length === 1 ? 1 : 2,
+  const { kernel, stride, token } = options;
+  const { masking } = context;
+  const blocks = masking?.blocks ?? null;
+  const size = outputSize(sizeOf(inputs[0]), samePadding("conv", { kernel, stride }));
+  const to = blocks && context.sparse && masking!.masks(size) ? blocks : null;
+  const table = blocks && (to || inputs.some(inBlocks)) ? [blocks.table] : [];
+  const sources: Value[] = [...inputs];
+  let filter = weight;
+  if (token) {
+    sources.push(masking!.hidden(sizeOf(inputs[0])));
+    filter = scope.apply(appendTokenChannel, [weight, token], { first: channels - token.spec.shape[1] });
+  }
+  return scope.apply(conv3d, [...sources, filter, ...bias, ...table], {
+    kernel,
+    stride,
+    inputs: sources.length as 1 | 2 | 3,
     bias: options.bias,
+    ...(table.length > 0
+      ? { table: true, to: to ? { grid: to.grid, kept: to.kept } : "dense" as const }
+      : {}),
   });
 }
 
@@ -86,7 +133,7 @@ export interface ConvNormOptions extends Omit<ConvOptions, "zero"> {
 /**
  * Conv, instance norm, optionally a residual sum and LeakyReLU; parameters `<scope>.conv.*` and `<scope>.norm.*`.
  *
- * Where a mask is given the convolution's hidden outputs are not zeroed: the masked norm reads visible voxels only and
+ * In the dense-masked layout the convolution's hidden outputs are not zeroed: the masked norm reads visible voxels only and
  * writes zeros into the hidden ones, which gives the values and gradients of masking twice.
  */
 export function convNorm(
@@ -99,18 +146,18 @@ export function convNorm(
   const norm = scope.at("norm");
   const gamma = norm.parameter("weight", [options.features], { kind: options.silent ? "zeros" : "ones" });
   const beta = norm.parameter("bias", [options.features], { kind: "zeros" });
-  const mask = context.masking?.at(sizeOf(y)) ?? null;
+  const visible = context.sparse ? context.masking!.of(y) : null;
   return norm.apply(instanceNorm, [
     y,
     gamma,
     beta,
     ...(options.residual ? [options.residual] : []),
-    ...(mask ? [mask] : []),
+    ...(visible ? [visible] : []),
   ], {
     eps: NORM_EPS,
     affine: true,
     residual: options.residual !== undefined,
-    masked: mask !== null,
+    masked: visible !== null,
     slope: options.activation ? SLOPE : 1,
   });
 }
@@ -126,7 +173,7 @@ export interface BlockOptions {
  * Residual block in ResNet-D style: conv-norm-LeakyReLU, conv-norm, plus the skip, then LeakyReLU.
  *
  * The skip pools when the block strides and projects (1x1x1 conv without bias, norm) when channels change. Pooling needs no
- * mask: at masked levels block edges coincide with pooling windows, so hidden windows hold zeros only.
+ * voxel mask: at masked levels block edges coincide with pooling windows, so hidden windows hold zeros only.
  * Source: BasicBlockD of dynamic-network-architectures.
  */
 export function basicBlock(scope: Scope, context: LayerContext, x: Value, options: BlockOptions): Value {
@@ -151,7 +198,8 @@ export function basicBlock(scope: Scope, context: LayerContext, x: Value, option
 }
 
 function shortcut(scope: Scope, context: LayerContext, x: Value, features: number, stride: Dims3): Value {
-  const pooled = stride.some((s) => s !== 1) ? scope.at("0").apply(avgPool3d, [x], { stride }) : x;
+  const table = inBlocks(x) ? [context.masking!.blocks!.table] : [];
+  const pooled = stride.some((s) => s !== 1) ? scope.at("0").apply(avgPool3d, [x, ...table], { stride }) : x;
   if (x.spec.shape[1] === features) return pooled;
   const at = scope.at(pooled === x ? "0" : "1");
   return convNorm(at, context, [pooled], {

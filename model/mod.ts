@@ -19,10 +19,18 @@ export {
   type ConvNormOptions,
   type ConvOptions,
   type LayerContext,
+  type Skip,
   upsample,
   weightInit,
 } from "./layers.ts";
 export { type MaeConfig, type MaeKind, type MaskedAutoencoder, maskedAutoencoder } from "./mae.ts";
-export { Masking, sizeOf } from "./masking.ts";
+export {
+  type BlockTable,
+  declareVisibleBlocks,
+  type EncoderLayout,
+  Masking,
+  sizeOf,
+  type VisibleBlocks,
+} from "./masking.ts";
 export { initialValues, parameterCount, type RandomStream, torchAlias, torchKeys } from "./parameters.ts";
 export { resEncUNet, type UNet } from "./unet.ts";

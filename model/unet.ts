@@ -34,7 +34,8 @@ export interface UNet extends Decoded {
 export function resEncUNet(scope: Scope, x: Value, config: NetworkConfig): UNet {
   validateNetwork(config);
   checkPatch(config, sizeOf(x));
-  const context = { init: config.init, masking: null };
+  const context = { init: config.init, masking: null, sparse: false };
   const skips = encode(scope.at("encoder"), context, x, config);
-  return { skips, ...decode(scope.at("decoder"), context, skips, config) };
+  const features = skips.map((value) => ({ value, token: null }));
+  return { skips, ...decode(scope.at("decoder"), context, features, config) };
 }

@@ -64,25 +64,32 @@ async function compareAutoencoder(
   await compare(gpu, c.graph, c.feeds, targets.set("reconstruction", c.reconstruction).set("loss", c.loss));
 }
 
-for (const kind of ["s3d", "s3d-no-token", "s3d-efficient", "mae"] as const) {
-  gpuTest(
-    `maskedAutoencoder() ${kind}: GPU equals the float64 interpreter, forward and every gradient`,
-    (gpu) => compareAutoencoder(gpu, config(kind), small, []),
-  );
+for (const layout of ["dense-masked", "blocks"] as const) {
+  for (const kind of ["s3d", "s3d-no-token", "s3d-efficient", "mae"] as const) {
+    gpuTest(
+      `maskedAutoencoder() ${kind}, ${layout}: GPU equals the float64 interpreter, forward and every gradient`,
+      (gpu) => compareAutoencoder(gpu, config(kind), { ...small, layout }, []),
+    );
+  }
 }
 
 gpuTest(
   "maskedAutoencoder() with blocks finer than the coarsest level: its token gets no gradient",
   async (gpu) => {
-    const size: CaseSize = { batch: 1, patch: [4, 8, 8], block: [1, 1, 1] };
-    assert.deepEqual(autoencoderCase(config("s3d"), size).decayOnly, ["mask_tokens.1"]);
-    await compareAutoencoder(gpu, config("s3d"), size, ["mask_tokens.1"]);
+    for (const layout of ["dense-masked", "blocks"] as const) {
+      const size: CaseSize = { batch: 1, patch: [4, 8, 8], block: [1, 1, 1], layout };
+      assert.deepEqual(autoencoderCase(config("s3d"), size).decayOnly, ["mask_tokens.1"]);
+      await compareAutoencoder(gpu, config("s3d"), size, ["mask_tokens.1"]);
+    }
   },
 );
 
 gpuTest(
   "maskedAutoencoder() with a leaky stem: GPU equals the float64 interpreter",
-  (gpu) => compareAutoencoder(gpu, config("s3d", { leakyStem: true }), small, []),
+  async (gpu) => {
+    await compareAutoencoder(gpu, config("s3d", { leakyStem: true }), small, []);
+    await compareAutoencoder(gpu, config("s3d", { leakyStem: true }), { ...small, layout: "blocks" }, []);
+  },
 );
 
 /** Seeded gradients of every output of a U-Net. */
