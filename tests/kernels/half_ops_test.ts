@@ -3,6 +3,7 @@ import { LimitError, ShapeError } from "../../kernels/errors.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { gatherBlocks, scatterBlocks } from "../../kernels/ops/blocks/op.ts";
 import type { BlockGrid } from "../../kernels/ops/blocks/table.ts";
+import { instanceNorm } from "../../kernels/ops/instance_norm/op.ts";
 import { leakyRelu, leakyReluGradient } from "../../kernels/ops/leaky_relu/op.ts";
 import { reconstructionError } from "../../kernels/ops/loss/op.ts";
 import { applyMask, tokenFill } from "../../kernels/ops/mask/op.ts";
@@ -74,6 +75,25 @@ for (const size of [[4, 6, 8], [5, 3, 7]] as Dims3[]) {
     [`maxPool3d() of ${text}`, { op: maxPool3d, attrs: { stride }, inputs: [x] }],
   );
 }
+const NORM = { eps: 1e-5, affine: true, residual: false, masked: false, slope: 0.01 };
+for (const size of [[4, 6, 8], [5, 3, 7], [24, 20, 24]] as Dims3[]) {
+  const x = half(2, 3, ...size);
+  const parameters = [{ shape: [3] }, { shape: [3] }];
+  const seen = noise(2 * size[0] * size[1] * size[2], 4).map((v) => v > 0 ? 1 : 0) as Float32Array<
+    ArrayBuffer
+  >;
+  const mask = { shape: [2, 1, ...size], data: seen };
+  const text = size.join("x");
+  layers.push(
+    [`instanceNorm() of ${text}`, { op: instanceNorm, attrs: NORM, inputs: [x, ...parameters] }],
+    [`instanceNorm() with residual and mask of ${text}`, {
+      op: instanceNorm,
+      attrs: { ...NORM, residual: true, masked: true },
+      inputs: [x, ...parameters, x, mask],
+      constant: [4],
+    }],
+  );
+}
 const grids: [Dims3, BlockGrid][] = [
   [[8, 8, 12], { grid: [2, 2, 3], kept: 7 }],
   [[4, 4, 4], { grid: [4, 4, 4], kept: 20 }],
@@ -89,6 +109,11 @@ for (const [size, at] of grids) {
       op: scatterBlocks,
       attrs: { token: true },
       inputs: [blocks, { shape: [1, 3, 1, 1, 1] }, table],
+    }],
+    [`instanceNorm() in blocks of ${text}`, {
+      op: instanceNorm,
+      attrs: { ...NORM, residual: true, masked: true },
+      inputs: [blocks, { shape: [3] }, { shape: [3] }, blocks, table],
     }],
     [`avgPool3d() in blocks of ${text}`, {
       op: avgPool3d,

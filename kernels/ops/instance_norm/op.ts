@@ -5,13 +5,22 @@
  * direction: partial sums over the voxels of a channel, one thread a channel that joins them, one map over the voxels.
  */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, kernel, output, scratch, WORKGROUP } from "../../wgsl/module.ts";
+import { type Binding, input, kernel, load, output, scratch, store, WORKGROUP } from "../../wgsl/module.ts";
 import { MERGE_MOMENTS, treeMoments } from "../../wgsl/reduce.ts";
 import { fromVolume, keptVoxels, toVolume, volumeSpec } from "../blocks/reference.ts";
 import { blockGridOf, requireTable } from "../blocks/table.ts";
-import { channelMap, channelSums, finishPerSample, partialSpec } from "../channelwise.ts";
+import { channelMap, channelSums, elementOf, finishPerSample, partialSpec } from "../channelwise.ts";
 import { storeOf } from "../accumulation.ts";
-import { count, require, requireSame, sameShape, streamCost, volume } from "../check.ts";
+import {
+  count,
+  require,
+  requireFloat,
+  requireSame,
+  requireSingle,
+  sameShape,
+  streamCost,
+  volume,
+} from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import { normBackward, normForward } from "./reference.ts";
 
@@ -49,8 +58,10 @@ function checkNorm(op: string, inputs: readonly TensorSpec[], attrs: InstanceNor
     `found ${inputs.length} tensors, wanted ${at.count} for ${JSON.stringify(attrs)}`,
   );
   const x = volume(op, "x", inputs[0]);
+  requireFloat(op, "x", inputs[0]);
   for (const i of [at.gamma, at.beta]) {
     if (i >= 0) {
+      requireSingle(op, "gamma or beta", inputs[i]);
       require(
         sameShape(inputs[i].shape, [x.c]),
         op,
@@ -67,6 +78,7 @@ function requireVisible(op: string, x: TensorSpec, visible: TensorSpec | undefin
   const { n, size } = volume(op, "x", x);
   const blocks = blockGridOf(x);
   if (blocks) return requireTable(op, visible, n, blocks);
+  if (visible) requireSingle(op, "mask", visible);
   const wanted = [n, 1, ...size];
   require(
     visible === undefined || sameShape(visible.shape, wanted),
@@ -91,6 +103,7 @@ function visibleOf(x: TensorSpec, at: number) {
  * Masked: statistics over voxels whose mask is 1; the normalised part of hidden voxels is 0 (not beta), then residual and
  * LeakyReLU apply to every voxel. x, residual `[N, C, D, H, W]`; gamma, beta `[C]`; mask `[N, 1, D, H, W]` of 0 and 1.
  * In the block layout, x and residual `[N, C, K, e0, e1, e2]` and the table: statistics and y of the kept blocks.
+ * x and residual are both f32 or both f16, the rest is f32.
  * Outputs: y like x; statistics `[N, C, 4]` = mean, 1/sqrt(var + eps), number of voxels, 0.
  * @throws {ShapeError} when the tensors do not fit
  * Source: torch InstanceNorm3d; masked form: sparse norm of SparK over visible positions.
@@ -110,9 +123,10 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
     const { mask, table, variant } = visibleOf(spec, at.visible);
     const label = `instanceNorm ${shapeText(spec)}${variant === "dense" ? "" : ` ${variant}`}`;
     const affine = at.gamma >= 0 ? [input(at.gamma, "gamma", "f32"), input(at.beta, "beta", "f32")] : [];
-    const residual = at.residual >= 0 ? [input(at.residual, "residual")] : [];
+    const element = elementOf(spec);
+    const residual = at.residual >= 0 ? [input(at.residual, "residual", element)] : [];
+    const [x, y] = [input(0, "x", element), output(0, "y", element)];
     const overwrite = inPlace.length > 0;
-    const x = overwrite ? "y" : "x";
     const normalise = channelMap({
       label: `${label} apply`,
       device,
@@ -120,22 +134,22 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
       table,
       lanes: true,
       bindings: [
-        ...(overwrite ? [] : [input(0, "x")]),
+        ...(overwrite ? [] : [x]),
         { ...output(1, "statistics", "vec4f"), access: "read" },
         ...affine,
         ...residual,
         ...mask,
-        output(0, "y"),
+        y,
       ],
       params: { slope: { f32: attrs.slope } },
       before: `let s = statistics[nc];
         let scale = s.y${affine.length ? " * gamma[c]" : ""}; let offset = ${
         affine.length ? "beta[c]" : "0.0"
       };`,
-      each: `var value = (${x}[i] - V(s.x)) * scale + V(offset);
+      each: `var value = (${load(overwrite ? y : x, "i")} - V(s.x)) * scale + V(offset);
         ${mask.length ? "value = select(V(), value, mask[m] > V(0.5));" : ""}
-        ${residual.length ? "value = value + residual[i];" : ""}
-        y[i] = ${attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > V())"};`,
+        ${residual.map((r) => `value = value + ${load(r, "i")};`).join("")}
+        ${store(y, "i", attrs.slope === 1 ? "value" : "select(p.slope * value, value, value > V())")}`,
     });
     if (recompute) return { variant, scratch: [], kernels: [normalise] };
     return {
@@ -149,16 +163,18 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
           table,
           lanes: true,
           partial: 0,
-          bindings: [input(0, "x"), ...mask],
+          bindings: [x, ...mask],
           before: `${
-            mask.length ? "var shift = 0.0; var found = false;" : "let shift = firstLane(x[first], B(true));"
+            mask.length
+              ? "var shift = 0.0; var found = false;"
+              : `let shift = firstLane(${load(x, "first")}, B(true));`
           } var count = V(); var s1 = V(); var s2 = V();`,
           each: mask.length
-            ? `let keep = mask[m] > V(0.5);
-            if (!found && any(keep)) { shift = firstLane(x[i], keep); found = true; }
-            let d = select(V(), x[i] - V(shift), keep);
+            ? `let keep = mask[m] > V(0.5); let value = ${load(x, "i")};
+            if (!found && any(keep)) { shift = firstLane(value, keep); found = true; }
+            let d = select(V(), value - V(shift), keep);
             count += select(V(), V(1.0), keep); s1 += d; s2 += d * d;`
-            : "let d = x[i] - V(shift); count += V(1.0); s1 += d; s2 += d * d;",
+            : `let d = ${load(x, "i")} - V(shift); count += V(1.0); s1 += d; s2 += d * d;`,
           after: `let voxels = total(count); let s = total(s1);
             if (voxels > 0.0) {
               sum = vec4f(voxels, shift + s / voxels, max(0.0, total(s2) - s * s / voxels), 0.0);
@@ -240,6 +256,8 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
   infer(inputs, attrs) {
     const [x] = inputs;
     requireSame("instanceNormGradient", x, inputs[2], "x and dy");
+    const { y } = gradientInputs(attrs);
+    if (y >= 0) requireSame("instanceNormGradient", x, inputs[y], "x and y");
     const outputs = [x, tensor([x.shape[0], x.shape[1], 2])];
     return attrs.residual && attrs.slope !== 1 ? [...outputs, x] : outputs;
   },
@@ -249,17 +267,22 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
     const spec = inputs[0];
     const { mask, table, variant } = visibleOf(spec, at.visible);
     const label = `instanceNorm.dx ${shapeText(spec)}${variant === "dense" ? "" : ` ${variant}`}`;
-    const y = at.y >= 0 ? [input(at.y, "y")] : [];
+    const element = elementOf(spec);
+    const y = at.y >= 0 ? [input(at.y, "y", element)] : [];
     const gamma = at.gamma >= 0 ? [input(at.gamma, "gamma", "f32")] : [];
-    const residual = outputs.length === 3 ? [output(2, "dresidual")] : [];
-    const g = (dy: string) => at.y >= 0 ? `${dy}[i] * select(V(p.slope), V(1.0), y[i] > V())` : `${dy}[i]`;
-    const place = (name: string, index: number) => {
-      const output = inPlace.find(([i]) => i === index)?.[1];
-      return output === undefined ? name : output === 0 ? "dx" : "dresidual";
+    const dx = output(0, "dx", element);
+    const residual = outputs.length === 3 ? [output(2, "dresidual", element)] : [];
+    const [x, dy] = [input(0, "x", element), input(2, "dy", element)];
+    const g = (from: Binding) =>
+      y.length
+        ? `${load(from, "i")} * select(V(p.slope), V(1.0), ${load(y[0], "i")} > V())`
+        : load(from, "i");
+    const place = (from: Binding) => {
+      const shared = inPlace.find(([i]) => i === from.port.index)?.[1];
+      return shared === undefined ? from : shared === 0 ? dx : residual[0];
     };
-    const [x, dy] = [place("x", 0), place("dy", 2)];
+    const [placedX, placedDy] = [place(x), place(dy)];
     const params = { slope: { f32: attrs.slope } };
-    const shared = [input(0, "x"), input(1, "statistics", "vec4f"), input(2, "dy"), ...y];
     return {
       variant,
       scratch: [partialSpec(spec), tensor([spec.shape[0] * spec.shape[1], 8])],
@@ -271,12 +294,12 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
           table,
           lanes: true,
           partial: 0,
-          bindings: [...shared, ...mask],
+          bindings: [x, input(1, "statistics", "vec4f"), dy, ...y, ...mask],
           params,
           before: "let s = statistics[nc]; var s1 = V(); var s2 = V();",
-          each: `let value = ${g("dy")};
+          each: `let value = ${g(dy)};
             let g = ${mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value"};
-            s1 += g; s2 += g * (x[i] - V(s.x));`,
+            s1 += g; s2 += g * (${load(x, "i")} - V(s.x));`,
           after: "sum = vec4f(total(s1), total(s2) * s.y, 0.0, 0.0);",
         }),
         finishPerSample({
@@ -302,20 +325,20 @@ coefficients[2u * nc + 1u] = vec4f(sum.xy / max(s.z, 1.0), 0.0, 0.0);`,
           table,
           lanes: true,
           bindings: [
-            ...(x === "x" ? [input(0, "x")] : []),
+            ...(placedX === x ? [x] : []),
             scratch(1, "coefficients", "read", "vec4f"),
-            ...(dy === "dy" ? [input(2, "dy")] : []),
+            ...(placedDy === dy ? [dy] : []),
             ...y,
             ...mask,
-            output(0, "dx"),
+            dx,
             ...residual,
           ],
           params,
           before: "let s = coefficients[2u * nc]; let t = coefficients[2u * nc + 1u];",
-          each: `let g = ${g(dy)};
-            ${residual.length ? "dresidual[i] = g;" : ""}
-            let value = s.z * (g - V(t.x) - (${x}[i] - V(s.x)) * (s.y * t.y));
-            dx[i] = ${mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value"};`,
+          each: `let g = ${g(placedDy)};
+            let value = s.z * (g - V(t.x) - (${load(placedX, "i")} - V(s.x)) * (s.y * t.y));
+            ${residual.map((r) => store(r, "i", "g")).join("")}
+            ${store(dx, "i", mask.length ? "select(V(), value, mask[m] > V(0.5))" : "value")}`,
         }),
       ],
     };
