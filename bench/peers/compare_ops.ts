@@ -11,31 +11,28 @@ export interface Contender {
 /** What one library needed. */
 export interface OpTiming {
   readonly library: string;
-  /** Milliseconds of one run in each sample. */
+  /** Milliseconds of one run in each sample; none when its result is wrong. */
   readonly times: readonly number[];
   /** Runs of one sample, waited for once. */
   readonly runsPerSample: number;
-  /** Largest difference from the first library's result, as a share of its largest value. */
+  /** Largest difference from what is right, as a share of the largest value: the first library's from the check, the others' from it. */
   readonly difference: number;
 }
 
-/** A library that computes something else than ours. */
+/** The first library computes something else than it should. */
 export class DisagreementError extends Error {
   override name = "DisagreementError";
 }
 
 /** Largest difference that is accepted, as a share of the largest value. */
-const TOLERANCE = 1e-3;
+export const TOLERANCE = 1e-3;
 /** Milliseconds that a sample should last, so that what waiting costs (10 ms in Deno) does not count. */
 const SAMPLE_MS = 200;
 /** Milliseconds of one run after which a single sample is taken. */
 const LONG_MS = 3000;
 
 /** Largest difference of two tensors as a share of the largest value of the first; 1 for another length or NaN. */
-export function relativeDifference(
-  wanted: Float32Array,
-  found: Float32Array,
-): number {
+export function relativeDifference(wanted: Float32Array, found: Float32Array): number {
   if (wanted.length !== found.length) return 1;
   let size = 0, worst = 0;
   for (let i = 0; i < wanted.length; i++) {
@@ -49,54 +46,47 @@ export function relativeDifference(
 
 /**
  * Reads one result of each library, which compiles and warms up, and compares it with the first one's. Then takes samples in
- * turns: every library once, then those that are not slow again, up to `rounds`.
+ * turns: every library once, then those that are not slow again, up to `rounds`. A library with another result is not timed.
  *
- * @throws {DisagreementError} when a library computes something else than the first
+ * @param check how far the first library's result is from what it should be, as a share of the largest value
+ * @throws {DisagreementError} when that is too far
  */
 export async function compareOps(
   contenders: readonly Contender[],
   rounds: number,
+  check: (result: Float32Array) => number,
 ): Promise<OpTiming[]> {
-  const running = [];
+  const entries = [];
   let wanted: Float32Array | null = null;
   for (const { library, op } of contenders) {
     if (typeof op === "string") continue;
     const found = await op.result();
-    wanted ??= found;
-    const difference = relativeDifference(wanted, found);
-    if (!(difference <= TOLERANCE)) {
+    const difference = wanted === null ? check(found) : relativeDifference(wanted, found);
+    if (wanted === null && !(difference <= TOLERANCE)) {
       throw new DisagreementError(
-        `Cannot compare ${library}: it differs from ${contenders[0].library} by ${
+        `Cannot compare with ${library}: it is off by ${
           difference.toExponential(1)
         } of the largest value, wanted ${TOLERANCE} or less`,
       );
     }
-    running.push({
-      library,
-      op,
-      difference,
-      times: [] as number[],
-      runsPerSample: 1,
-      wanted: rounds,
-    });
+    wanted ??= found;
+    const samples = difference <= TOLERANCE ? rounds : 0;
+    entries.push({ library, op, difference, samples, times: [] as number[], runsPerSample: 0 });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const contender of running) {
-      if (contender.times.length >= contender.wanted) continue;
+    for (const entry of entries) {
+      if (entry.times.length >= entry.samples) continue;
       if (round === 0) {
-        const { runs, ms } = await runsOfSample(contender.op);
-        contender.runsPerSample = runs;
-        contender.times.push(ms / runs);
-        if (ms / runs > LONG_MS) contender.wanted = 1;
+        const { runs, ms } = await runsOfSample(entry.op);
+        entry.runsPerSample = runs;
+        entry.times.push(ms / runs);
+        if (ms / runs > LONG_MS) entry.samples = 1;
       } else {
-        contender.times.push(
-          await sampleMs(contender.op, contender.runsPerSample) /
-            contender.runsPerSample,
-        );
+        entry.times.push(await sampleMs(entry.op, entry.runsPerSample) / entry.runsPerSample);
       }
     }
   }
-  return running.map(({ library, times, runsPerSample, difference }) => ({
+  return entries.map(({ library, times, runsPerSample, difference }) => ({
     library,
     times,
     runsPerSample,

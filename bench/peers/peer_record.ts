@@ -1,10 +1,9 @@
 /** Results of the comparison as data and as a table. */
 import type { MachineFacts } from "../record.ts";
 import { convFlop, type ConvShape, type Direction, shapeText } from "./conv_library.ts";
-import type { OpTiming } from "./compare_ops.ts";
-import { medianMs } from "./compare_ops.ts";
+import { medianMs, type OpTiming } from "./compare_ops.ts";
 
-/** One library, operation and shape. Figures are null for an operation that the library does not offer. */
+/** One library, operation and shape. Figures are null for an operation that the library does not offer or gets wrong. */
 export interface PeerRecord extends MachineFacts {
   readonly library: string;
   readonly version: string;
@@ -44,7 +43,8 @@ export interface PeerResult {
 export function peerRecord(
   { library, op, shape, timing, note, oursMs, peakGflops, machine }: PeerResult,
 ): PeerRecord {
-  const ms = timing ? medianMs(timing) : null;
+  const timed = timing !== null && timing.times.length > 0;
+  const ms = timed ? medianMs(timing) : null;
   const gflops = ms === null ? null : convFlop(shape) / ms / 1e6;
   return {
     library: library.name,
@@ -52,7 +52,7 @@ export function peerRecord(
     op,
     shape: shapeText(shape),
     medianMs: ms,
-    minMs: timing ? Math.min(...timing.times) : null,
+    minMs: timed ? Math.min(...timing.times) : null,
     samples: timing?.times.length ?? 0,
     runsPerSample: timing?.runsPerSample ?? 0,
     ratioToOurs: ms === null ? null : ms / oursMs,
@@ -60,9 +60,15 @@ export function peerRecord(
     shareOfPeak: gflops === null ? null : gflops / peakGflops,
     peakGflops,
     difference: timing?.difference ?? null,
-    note: note ?? null,
+    note: timed ? null : note ?? wrongResult(timing?.difference),
     ...machine,
   };
+}
+
+function wrongResult(difference = 1): string {
+  return `wrong result on this adapter: off by ${
+    difference.toExponential(1)
+  } of the largest value; not timed`;
 }
 
 /** Head of the table. */

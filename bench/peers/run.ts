@@ -3,7 +3,8 @@
  *
  *   deno run -A bench/peers/run.ts --help
  *
- * Results are compared before anything is timed. Exit code 1 when a library computes something else, or none could be loaded.
+ * Results are compared before anything is timed; a library with a wrong one is not timed. Exit code 1 when ours is wrong or no
+ * other library could be loaded.
  */
 import { openGpu } from "../../kernels/runtime/device.ts";
 import { chooseClock } from "../clock.ts";
@@ -20,6 +21,7 @@ import { jaxLibrary } from "./jax.ts";
 import { ourLibrary, smallCase } from "./ours.ts";
 import { PEER_HEADER, type PeerRecord, peerRecord, peerRow } from "./peer_record.ts";
 import { withAdapter } from "./same_adapter.ts";
+import { sampledDifference } from "./sampled_reference.ts";
 import { tfjsLibrary } from "./tfjs.ts";
 
 const OPEN: Readonly<Record<PeerName, () => Promise<ConvLibrary>>> = {
@@ -88,6 +90,7 @@ export async function runPeers(args: readonly string[]): Promise<number> {
       const timings = await compareOps(
         ops.map(({ library, ops }) => ({ library: library.name, op: ops[op] })),
         options.rounds,
+        (result) => sampledDifference(op, shape, data, result),
       );
       const oursMs = medianMs(timings[0]);
       for (const { library, ops: offered } of ops) {
@@ -113,11 +116,8 @@ export async function runPeers(args: readonly string[]): Promise<number> {
   }
   if (options.save) {
     const command = ["deno run -A bench/peers/run.ts", ...args].join(" ");
-    note(
-      `saved ${await saveResults(
-        savedResults("peers", command, machine, records),
-      )}`,
-    );
+    const benchmark = ["peers", ...new Set(records.flatMap(({ shape, op }) => [shape, op]))].join(" ");
+    note(`saved ${await saveResults(savedResults(benchmark, command, machine, records))}`);
   }
   return 0;
 }

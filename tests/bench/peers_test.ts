@@ -5,6 +5,7 @@ import { type ConvOp, DIRECTIONS, transpose } from "../../bench/peers/conv_libra
 import { loadPeer, PEER_PACKAGES, PeerError, peerVersion } from "../../bench/peers/deps.ts";
 import { ourLibrary, smallCase } from "../../bench/peers/ours.ts";
 import { peerRecord, peerRow } from "../../bench/peers/peer_record.ts";
+import { sampledDifference } from "../../bench/peers/sampled_reference.ts";
 import { contents } from "../../bench/data.ts";
 import { validateCase } from "../../bench/validate.ts";
 import { gpuTest } from "../support/gpu.ts";
@@ -114,11 +115,15 @@ function waiting(name: string, ms: number, log: string[], value = 1): ConvOp {
 
 Deno.test("compareOps() lets libraries take turns, leaves out what is not offered, and bounds the runs of a sample", async () => {
   const log: string[] = [];
-  const timings = await compareOps([
-    { library: "a", op: waiting("a", 120, log) },
-    { library: "b", op: "not offered: no kernel" },
-    { library: "c", op: waiting("c", 10, log, 1.001) },
-  ], 3);
+  const timings = await compareOps(
+    [
+      { library: "a", op: waiting("a", 120, log) },
+      { library: "b", op: "not offered: no kernel" },
+      { library: "c", op: waiting("c", 10, log, 1.001) },
+    ],
+    3,
+    () => 2e-6,
+  );
   assert.deepEqual(timings.map((t) => [t.library, t.times.length, t.runsPerSample]), [["a", 3, 1], [
     "c",
     3,
@@ -129,11 +134,15 @@ Deno.test("compareOps() lets libraries take turns, leaves out what is not offere
   assert.ok(timings[0].times.every((ms) => ms > 100 && ms < 1000));
 });
 
-Deno.test("compareOps() refuses a library that computes something else", async () => {
-  const ops = [{ library: "a", op: waiting("a", 1, []) }, { library: "b", op: waiting("b", 1, [], 1.1) }];
-  await assert.rejects(compareOps(ops, 1), {
+Deno.test("compareOps() does not time a library with another result, and stops when ours is wrong", async () => {
+  const log: string[] = [];
+  const ops = [{ library: "a", op: waiting("a", 1, []) }, { library: "b", op: waiting("b", 1, log, 1.1) }];
+  const [, wrong] = await compareOps(ops, 1, () => 1e-6);
+  assert.deepEqual([wrong.times.length, log.length], [0, 0]);
+  assert.ok(Math.abs(wrong.difference - 0.05) < 1e-6);
+  await assert.rejects(compareOps(ops, 1, () => 0.01), {
     name: "DisagreementError",
-    message: /^Cannot compare b: it differs from a by 5\.0e-2 of the largest value, wanted 0\.001 or less$/,
+    message: /^Cannot compare with a: it is off by 1\.0e-2 of the largest value, wanted 0\.001 or less$/,
   });
 });
 
@@ -160,6 +169,9 @@ Deno.test("peerRecord() gives rate, ratio and share, or the reason why there is 
     "not offered: no kernel",
   ]);
   assert.match(peerRow(missing), /not offered: no kernel$/);
+  const wrong = peerRecord({ ...common, timing: { ...timing, times: [], difference: 0.5 } });
+  assert.equal(wrong.medianMs, null);
+  assert.match(wrong.note ?? "", /^wrong result on this adapter: off by 5\.0e-1/);
 });
 
 gpuTest("ourLibrary() computes what plain conv3d and its gradients give", async (gpu) => {
@@ -174,7 +186,12 @@ gpuTest("ourLibrary() computes what plain conv3d and its gradients give", async 
     const op = ops[direction];
     assert.ok(typeof op !== "string");
     await op.run(2);
-    results.set(direction, await op.result());
+    const result = await op.result();
+    assert.ok(sampledDifference(direction, shape, data, result) < 1e-5, direction);
+    result[0] += 1;
+    assert.ok(sampledDifference(direction, shape, data, result) > 1e-2, direction);
+    result[0] -= 1;
+    results.set(direction, result);
   }
   // y is linear in x and in w, so <y, dy> = <x, dx> = <w, dw>
   const size = dot(results.get("forward")!, data.dy);
