@@ -9,31 +9,20 @@
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
 import type { DeviceFacts, DType, KernelSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
-import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
 import {
-  type BlockPlacement,
-  key,
-  type Placement,
-  placementParams,
-  type Plane,
-  PointReader,
-  storedVoxels,
-  tableParams,
-} from "./placement.ts";
-import {
-  chooseTile,
-  lateDivisors,
-  loopsDepth,
-  type Tile,
-  tileCount,
-  type TileQuery,
-  tileStep,
-} from "./tile.ts";
+  accumulator,
+  outputParams,
+  skipOrder,
+  startLines,
+  storeLines,
+  suffixes,
+  tileLines,
+} from "./gather_output.ts";
+import type { ConvGeometry } from "./geometry.ts";
+import { key, type Placement, placementParams, type Plane, PointReader, tableParams } from "./placement.ts";
+import { lateDivisors, loopsDepth, type Tile, tileCount, type TileQuery, tileStep } from "./tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
-
-/** Tiles of a block from which on neighbouring threads mostly lie in one block. */
-const SKIP_TILES = 4;
 
 /** One input of a gathered convolution. */
 export interface GatherSource {
@@ -63,7 +52,7 @@ export interface GatherDraft {
 
 /** An output voxel of the tile and the point that a tap joins it to. */
 interface Use {
-  readonly cell: string;
+  readonly cell: readonly [number, number, number];
   readonly plane: Plane;
   readonly y: number;
   readonly x: number;
@@ -107,7 +96,7 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
   const pad = draft.geometry.padding[0];
   const looped: Plane = {
     key: "l",
-    z: draft.direction === "forward" ? `iz + i32(kz) - ${pad}` : `iz + ${pad} - i32(kz)`,
+    z: (iz) => draft.direction === "forward" ? `${iz} + i32(kz) - ${pad}` : `${iz} + ${pad} - i32(kz)`,
   };
   const planes = new Map<number, Plane>();
   const taps: Tap[] = [];
@@ -118,13 +107,13 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
         for (let z = 0; z < td; z++) {
           const oz = loop ? 0 : tapOffset(draft, 0, z, i);
           if (oz === null) continue;
-          if (!planes.has(oz)) planes.set(oz, loop ? looped : { key: key(oz), z: `iz + ${oz}` });
+          if (!planes.has(oz)) planes.set(oz, loop ? looped : { key: key(oz), z: (iz) => `${iz} + ${oz}` });
           for (let y = 0; y < th; y++) {
             const oy = tapOffset(draft, 1, y, j);
             if (oy === null) continue;
             for (let x = 0; x < tw; x++) {
               const ox = tapOffset(draft, 2, x, k);
-              if (ox !== null) uses.push({ cell: `${z}_${y}_${x}`, plane: planes.get(oz)!, y: oy, x: ox });
+              if (ox !== null) uses.push({ cell: [z, y, x], plane: planes.get(oz)!, y: oy, x: ox });
             }
           }
         }
@@ -148,19 +137,24 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
   };
   const divisors = lateDivisors(query);
   const readers = draft.sources.map((s, i) =>
-    new PointReader(`s${i}`, s.binding.name, s.placement, step, offsets, divisors)
+    suffixes(tile).map((suffix) =>
+      new PointReader(`s${i}`, suffix, s.binding.name, s.placement, step, offsets, divisors)
+    )
   );
-  const cells = cellsOf(tile);
   const body = [
     ...tileLines(draft, tile),
     `let wfirst = (rest % p.outBlocks) * ${draft.geometry.kernel[0]}u;`,
-    `let iz = i32(tz) * ${step[0]}; let iy = i32(ty) * ${step[1]}; let ix = i32(tx) * ${step[2]};`,
-    ...startLines(draft, tile, cells),
-    ...readers.flatMap((reader) => reader.axisLines()),
+    ...suffixes(tile).map((m) =>
+      `let iz${m} = i32(tz${m}) * ${step[0]}; let iy${m} = i32(ty${m}) * ${
+        step[1]
+      }; let ix${m} = i32(tx${m}) * ${step[2]};`
+    ),
+    ...startLines(draft, tile),
+    ...readers.flat().flatMap((reader) => reader.axisLines()),
     ...(loop ? [`for (var kz = 0u; kz < ${draft.geometry.kernel[0]}u; kz++) {`] : []),
     ...draft.sources.flatMap((_, s) => sourceLines(draft, tile, readers[s], s, planes, taps)),
     ...(loop ? [`}`] : []),
-    ...storeLines(draft, tile, cells),
+    ...storeLines(draft, tile),
   ];
   const blocks = [draft.outPlacement, ...draft.sources.map((s) => s.placement)].find((at) => at.blocks)
     ?.blocks;
@@ -181,8 +175,6 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
       tiles,
       outBlocks,
       inChannels: query.inChannels,
-      outChannels: draft.outChannels,
-      outVoxels: storedVoxels(draft.outPlacement),
       ...outputParams(draft, tile),
       ...tableParams(blocks ?? null),
       ...Object.assign({}, ...draft.sources.map((s, i) => placementParams(`s${i}`, s.placement))),
@@ -193,82 +185,6 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
   });
 }
 
-function cellsOf(tile: Tile): readonly [number, number, number][] {
-  const cells: [number, number, number][] = [];
-  for (let z = 0; z < tile.size[0]; z++) {
-    for (let y = 0; y < tile.size[1]; y++) for (let x = 0; x < tile.size[2]; x++) cells.push([z, y, x]);
-  }
-  return cells;
-}
-
-/** Blocks that tiles of a dense output follow one by one, so that neighbouring threads skip hidden blocks together. */
-function skipOrder(draft: GatherDraft, tile: Tile): BlockPlacement | null {
-  if (draft.outPlacement.blocks || draft.geometry.stride.some((s) => s !== 1)) return null;
-  const blocks = draft.sources.find((s) => s.placement.blocks)?.placement.blocks ?? null;
-  const tiles = blocks && volumeOf(dims((a) => Math.floor(blocks.edge[a] / tile.size[a])));
-  return blocks && blocks.edge.every((e, a) => e % tile.size[a] === 0) && tiles! >= SKIP_TILES
-    ? blocks
-    : null;
-}
-
-/** Numbers of a tile along the axes of the volume: `tz`, `ty`, `tx`; in blocks also `at`, the tile's first stored element. */
-function tileLines(draft: GatherDraft, tile: Tile): string[] {
-  const [td, th, tw] = tile.size;
-  const head = [
-    `let t = tid % p.tiles; let rest = tid / p.tiles;`,
-    `let ob = (rest % p.outBlocks) * ${tile.quads}u; let n = rest / p.outBlocks;`,
-    `if (n >= p.n) { return; }`,
-    `let sx = t % p.tilesX; let sy = (t / p.tilesX) % p.tilesY; let sz = (t / (p.tilesX * p.tilesY)) % p.tilesZ;`,
-  ];
-  const kept = draft.outPlacement.blocks !== null;
-  if (!kept && !skipOrder(draft, tile)) return [...head, `let tx = sx; let ty = sy; let tz = sz;`];
-  const number = `t / (p.tilesX * p.tilesY * p.tilesZ)`;
-  return [
-    ...head,
-    ...(kept
-      ? [
-        `let kept = ${number}; let row = n * u32(p.tableLength);`,
-        `if (kept >= u32(blockTable[row])) { return; }`,
-        `let cell = u32(blockTable[row + 1u + u32(p.cells) + kept]);`,
-        `let at = ((kept * p.outD + sz * ${td}u) * p.outH + sy * ${th}u) * p.outW + sx * ${tw}u;`,
-      ]
-      : [`let cell = ${number};`]),
-    `let gridH = u32(p.gridH); let gridW = u32(p.gridW);`,
-    `let tx = (cell % gridW) * p.tilesX + sx; let ty = ((cell / gridW) % gridH) * p.tilesY + sy;`,
-    `let tz = cell / (gridW * gridH) * p.tilesZ + sz;`,
-  ];
-}
-
-function outputParams(draft: GatherDraft, tile: Tile): Record<string, number> {
-  const { blocks, size } = draft.outPlacement;
-  const extent = blocks?.edge ?? size;
-  const tiled = blocks?.edge ?? skipOrder(draft, tile)?.edge ?? size;
-  const tiles = dims((a) => Math.ceil(tiled[a] / tile.size[a]));
-  return {
-    tilesX: tiles[2],
-    tilesY: tiles[1],
-    tilesZ: tiles[0],
-    outD: extent[0],
-    outH: extent[1],
-    outW: extent[2],
-  };
-}
-
-/** Accumulators, starting at the bias. */
-function startLines(draft: GatherDraft, tile: Tile, cells: readonly [number, number, number][]): string[] {
-  const lines: string[] = [];
-  for (let q = 0; q < tile.quads; q++) {
-    const bias = draft.bias
-      ? `vec4f(${
-        [0, 1, 2, 3].map((j) => `bias[min((ob + ${q}u) * 4u + ${j}u, p.outChannels - 1u)]`).join(", ")
-      })`
-      : "vec4f()";
-    lines.push(`let start${q} = ${bias};`);
-    for (const cell of cells) lines.push(`var a${cell.join("_")}_${q} = start${q};`);
-  }
-  return lines;
-}
-
 /**
  * Adds one source to the accumulators. Points of a source in the block layout that feed a dense output are read block by
  * block, so that hidden blocks cost nothing; elsewhere the tile lies in a kept block and all points are read together.
@@ -276,26 +192,26 @@ function startLines(draft: GatherDraft, tile: Tile, cells: readonly [number, num
 function sourceLines(
   draft: GatherDraft,
   tile: Tile,
-  reader: PointReader,
+  readers: readonly PointReader[],
   s: number,
   planes: readonly Plane[],
   taps: readonly Tap[],
 ): string[] {
   const before = draft.sources.slice(0, s).map((_, i) => `p.channels${i}`).join(" + ") || "0u";
-  const lines = [`{`, ...planes.flatMap((plane) => reader.planeLines(plane))];
-  const stored = (u: Use) => reader.stored(u.plane, u.y, u.x);
-  const all = [...new Set(taps.flatMap((tap) => tap.uses).map(stored))];
-  const apart = skipOrder(draft, tile) !== null && reader.placement.blocks !== null;
-  for (const condition of apart ? all : [all.join(" | ")]) {
-    const part = apart
-      ? taps.map((tap) => ({ ...tap, uses: tap.uses.filter((u) => stored(u) === condition) }))
-      : taps;
+  const lines = [`{`, ...readers.flatMap((reader) => planes.flatMap((plane) => reader.planeLines(plane)))];
+  const inBlocks = readers[0].placement.blocks !== null;
+  const stored = (u: Use) => readers[0].stored(u.plane, u.y, u.x);
+  const apart = skipOrder(draft, tile) !== null && inBlocks;
+  for (const condition of apart ? new Set(taps.flatMap((tap) => tap.uses).map(stored)) : [null]) {
+    const part = condition === null
+      ? taps
+      : taps.map((tap) => ({ ...tap, uses: tap.uses.filter((u) => stored(u) === condition) }));
     lines.push(
-      ...(reader.placement.blocks ? [`if (${condition}) {`] : [`{`]),
+      condition === null ? `{` : `if (${condition}) {`,
       `for (var c = 0u; c < p.channels${s}; c++) {`,
       `let plane = i32(n * p.channels${s} + c) * p.s${s}Voxels;`,
       `let channel = c + ${before};`,
-      ...multiplyLines(draft, tile, reader, s, part.filter((tap) => tap.uses.length > 0)),
+      ...multiplyLines(draft, tile, readers, s, part.filter((tap) => tap.uses.length > 0)),
       `} }`,
     );
   }
@@ -306,7 +222,7 @@ function sourceLines(
 function multiplyLines(
   draft: GatherDraft,
   tile: Tile,
-  reader: PointReader,
+  readers: readonly PointReader[],
   s: number,
   taps: readonly Tap[],
 ): string[] {
@@ -314,44 +230,24 @@ function multiplyLines(
   const load = (index: string) =>
     dtype === "f16" ? `f32(${binding.name}[${index}])` : `${binding.name}[${index}]`;
   const inPlane = draft.geometry.kernel[1] * draft.geometry.kernel[2];
-  const name = (u: Use) => `v${u.plane.key}${key(u.y)}${key(u.x)}`;
-  const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(u), u]));
-  const lines = [...points].map(([v, u]) => `let ${v} = ${reader.value("plane", u.plane, u.y, u.x, load)};`);
+  const name = (suffix: string, u: Use) => `v${suffix}${u.plane.key}${key(u.y)}${key(u.x)}`;
+  const lines: string[] = [];
+  for (const reader of readers) {
+    const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(reader.suffix, u), u]));
+    for (const [v, u] of points) lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, load)};`);
+  }
   for (const depth of new Set(taps.map((tap) => tap.depth))) {
     lines.push(`let w${depth} = ((wfirst + ${depth}) * p.inChannels + channel) * ${inPlane * tile.quads}u;`);
   }
   for (const { depth, inPlane: at, uses } of taps) {
     for (let q = 0; q < tile.quads; q++) {
-      const adds = uses.map((u) => `a${u.cell}_${q} = fma(w, vec4f(${name(u)}), a${u.cell}_${q});`);
-      lines.push(`{ let w = weights[w${depth} + ${at * tile.quads + q}u]; ${adds.join(" ")} }`);
-    }
-  }
-  return lines;
-}
-
-function storeLines(draft: GatherDraft, tile: Tile, cells: readonly [number, number, number][]): string[] {
-  const value = (v: string) => draft.outType === "f16" ? `f16(${v})` : v;
-  const inBlocks = draft.outPlacement.blocks !== null;
-  const lines = inBlocks ? [] : [
-    `let oz = tz * ${tile.size[0]}u; let oy = ty * ${tile.size[1]}u; let ox = tx * ${tile.size[2]}u;`,
-    `let at = (oz * p.outH + oy) * p.outW + ox;`,
-  ];
-  for (let q = 0; q < tile.quads; q++) {
-    for (let j = 0; j < 4; j++) {
-      lines.push(
-        `{ let o = (ob + ${q}u) * 4u + ${j}u; if (o < p.outChannels) { let to = (n * p.outChannels + o) * p.outVoxels + at;`,
+      const adds = readers.flatMap(({ suffix }) =>
+        uses.map((u) => {
+          const a = accumulator(suffix, u.cell, q);
+          return `${a} = fma(w, vec4f(${name(suffix, u)}), ${a});`;
+        })
       );
-      for (const [z, y, x] of cells) {
-        const store = `y[to + (${z}u * p.outH + ${y}u) * p.outW + ${x}u] = ${
-          value(`a${z}_${y}_${x}_${q}.${"xyzw"[j]}`)
-        };`;
-        lines.push(
-          inBlocks
-            ? store
-            : `if (oz + ${z}u < p.outD && oy + ${y}u < p.outH && ox + ${x}u < p.outW) { ${store} }`,
-        );
-      }
-      lines.push(`} }`);
+      lines.push(`{ let w = weights[w${depth} + ${at * tile.quads + q}u]; ${adds.join(" ")} }`);
     }
   }
   return lines;

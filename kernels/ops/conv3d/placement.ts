@@ -68,14 +68,15 @@ export function tableParams(blocks: BlockPlacement | null): Record<string, Param
   };
 }
 
-/** A plane of points: a name and the WGSL (i32) of its depth in the volume. */
+/** A plane of points: a name and, from the depth of the tile's first voxel, the WGSL (i32) of its depth in the volume. */
 export interface Plane {
   readonly key: string;
-  readonly z: string;
+  readonly z: (iz: string) => string;
 }
 
 /**
- * Reads points around a tile that starts at voxel (z of each plane, `iy`, `ix`), i32 variables of the kernel.
+ * Reads points around a tile that starts at voxel (`iz`, `iy`, `ix`), i32 variables of the kernel; with a suffix where a thread
+ * has several tiles.
  *
  * In a dense tensor every row has an address and every column a check. In the block layout points fall into classes, one
  * for each block they may lie in: before the tile, in its own block, behind it. A class costs one look-up in `table`.
@@ -83,19 +84,25 @@ export interface Plane {
  */
 export class PointReader {
   /**
-   * @param prefix unique start of names, also of the uniform's members
+   * @param member start of the uniform's members, which also starts all names
+   * @param suffix of the tile's variables and of all names
    * @param step voxels from tile to tile along each axis
    * @param offsets offsets along height and width of all points
    * @param divisors divide the coordinates of every point, which is absent where they leave a remainder; dense tensors only
    */
   constructor(
-    readonly prefix: string,
+    readonly member: string,
+    readonly suffix: string,
     readonly binding: string,
     readonly placement: Placement,
     readonly step: Dims3,
     readonly offsets: { readonly y: readonly number[]; readonly x: readonly number[] },
     readonly divisors: Dims3 = [1, 1, 1],
   ) {}
+
+  get prefix(): string {
+    return `${this.member}${this.suffix}`;
+  }
 
   /** Class of an offset along an axis: constant for offsets that always lie in one block together. */
   #class(axis: 1 | 2, offset: number): number {
@@ -124,15 +131,15 @@ export class PointReader {
 
   /** Statements before the planes: what depends on height and width alone. */
   axisLines(): string[] {
-    const { prefix: s, placement: { blocks } } = this;
+    const { prefix: s, member: u, suffix, placement: { blocks } } = this;
     const lines: string[] = [];
     for (const [axis, name, extent] of [[1, "y", "H"], [2, "x", "W"]] as const) {
       if (!blocks) {
         for (const o of name === "y" ? this.offsets.y : this.offsets.x) {
-          const { at, ok } = this.#divided(axis, `i${name} + ${o}`);
+          const { at, ok } = this.#divided(axis, `i${name}${suffix} + ${o}`);
           lines.push(
             `let ${s}${name}${key(o)} = ${at};`,
-            `let ${s}ok${name}${key(o)} = ${ok} & (${s}${name}${key(o)} < p.${s}${extent});`,
+            `let ${s}ok${name}${key(o)} = ${ok} & (${s}${name}${key(o)} < p.${u}${extent});`,
           );
         }
         continue;
@@ -140,9 +147,9 @@ export class PointReader {
       for (const [c, o] of this.#classes(axis)) {
         const at = `${s}${name}${key(c)}`;
         lines.push(
-          `let ${at}ok = (i${name} + ${o} >= 0) & (i${name} + ${o} < p.${s}${extent});`,
-          `let ${at}cell = (i${name} + ${o}) / p.${s}E${axis};`,
-          `let ${at}in = i${name} - ${at}cell * p.${s}E${axis};`,
+          `let ${at}ok = (i${name}${suffix} + ${o} >= 0) & (i${name}${suffix} + ${o} < p.${u}${extent});`,
+          `let ${at}cell = (i${name}${suffix} + ${o}) / p.${u}E${axis};`,
+          `let ${at}in = i${name}${suffix} - ${at}cell * p.${u}E${axis};`,
         );
       }
     }
@@ -151,25 +158,25 @@ export class PointReader {
 
   /** Statements that place the points of a plane. */
   planeLines(plane: Plane): string[] {
-    const { prefix: s, placement: { blocks } } = this;
-    const { at, ok } = this.#divided(0, plane.z);
+    const { prefix: s, member: u, suffix, placement: { blocks } } = this;
+    const { at, ok } = this.#divided(0, plane.z(`iz${suffix}`));
     const lines = [
       `let ${s}z${plane.key} = ${at};`,
-      `let ${s}okz${plane.key} = ${ok} & (${s}z${plane.key} < p.${s}D);`,
+      `let ${s}okz${plane.key} = ${ok} & (${s}z${plane.key} < p.${u}D);`,
     ];
     if (!blocks) {
       for (const oy of this.offsets.y) {
         const row = `${plane.key}${key(oy)}`;
         lines.push(
-          `let ${s}r${row} = (${s}z${plane.key} * p.${s}H + ${s}y${key(oy)}) * p.${s}W;`,
+          `let ${s}r${row} = (${s}z${plane.key} * p.${u}H + ${s}y${key(oy)}) * p.${u}W;`,
           `let ${s}k${row} = ${s}okz${plane.key} & ${s}oky${key(oy)};`,
         );
       }
       return lines;
     }
     lines.push(
-      `let ${s}cz${plane.key} = ${s}z${plane.key} / p.${s}E0;`,
-      `let ${s}iz${plane.key} = ${s}z${plane.key} - ${s}cz${plane.key} * p.${s}E0;`,
+      `let ${s}cz${plane.key} = ${s}z${plane.key} / p.${u}E0;`,
+      `let ${s}iz${plane.key} = ${s}z${plane.key} - ${s}cz${plane.key} * p.${u}E0;`,
     );
     for (const [cy] of this.#classes(1)) {
       for (const [cx] of this.#classes(2)) {
@@ -179,7 +186,7 @@ export class PointReader {
           `let ${s}i${at} = ${s}okz${plane.key} & ${y}ok & ${x}ok;`,
           `let ${s}b${at} = select(-1, blockTable[u32(i32(n) * p.tableLength + 1 + select(0, (${s}cz${plane.key} * p.gridH + ${y}cell) * p.gridW + ${x}cell, ${s}i${at}))], ${s}i${at});`,
           `let ${s}k${at} = ${s}b${at} >= 0;`,
-          `let ${s}a${at} = ((${s}b${at} * p.${s}E0 + ${s}iz${plane.key}) * p.${s}E1 + ${y}in) * p.${s}E2 + ${x}in;`,
+          `let ${s}a${at} = ((${s}b${at} * p.${u}E0 + ${s}iz${plane.key}) * p.${u}E1 + ${y}in) * p.${u}E2 + ${x}in;`,
         );
       }
     }
@@ -188,7 +195,7 @@ export class PointReader {
         lines.push(
           `let ${s}r${plane.key}${key(oy)}${key(cx)} = ${s}a${plane.key}${key(this.#class(1, oy))}${
             key(cx)
-          } + ${oy} * p.${s}E2;`,
+          } + ${oy} * p.${u}E2;`,
         );
       }
     }
@@ -203,7 +210,7 @@ export class PointReader {
 
   /** WGSL of a point's value, 0 where it is not stored. @param channel WGSL (i32) of the first element of the channel */
   value(channel: string, plane: Plane, oy: number, ox: number, load: (index: string) => string): string {
-    const { prefix: s, placement: { blocks } } = this;
+    const { prefix: s, member: u, suffix, placement: { blocks } } = this;
     if (!blocks) {
       const row = `${plane.key}${key(oy)}`;
       return `select(0.0, ${load(`u32(${channel} + ${s}r${row} + ${s}x${key(ox)})`)}, ${s}k${row} & ${s}okx${

@@ -3,10 +3,12 @@ import type { DeviceFacts, Dims3 } from "../../spec.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
 import { fitsBlocks, type Placement } from "./placement.ts";
 
-/** Output voxels per axis and groups of four output channels that one thread computes. */
+/** Output voxels per axis, groups of four output channels, and kept blocks that one thread computes. */
 export interface Tile {
   readonly size: Dims3;
   readonly quads: number;
+  /** Kept blocks of an output in the block layout; more than 1 only where the tile covers whole blocks. */
+  readonly blocks: number;
 }
 
 /** What a choice depends on. */
@@ -51,7 +53,7 @@ export function loopsDepth({ direction, geometry: { kernel, stride } }: TileQuer
 export function tileCount(output: Placement, tile: Tile): number {
   const { blocks, size } = output;
   return blocks
-    ? blocks.kept * volumeOf(dims((a) => blocks.edge[a] / tile.size[a]))
+    ? Math.ceil(blocks.kept / tile.blocks) * volumeOf(dims((a) => blocks.edge[a] / tile.size[a]))
     : volumeOf(dims((a) => Math.ceil(size[a] / tile.size[a])));
 }
 
@@ -60,7 +62,7 @@ const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1, thread: 2000 } as cons
 /** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
 const ACCUMULATORS = { software: 256, gpu: 64 } as const;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
-const UNROLLED = 700;
+const UNROLLED = 900;
 /** Multiply-adds below which a software device spends more time compiling than computing. */
 const SMALL = 4e6;
 
@@ -78,15 +80,17 @@ const SOFTWARE_TILES: readonly Dims3[] = [
   [1, 1, 1],
 ];
 const GPU_TILES: readonly Tile[] = [
-  { size: [1, 2, 4], quads: 2 },
-  { size: [2, 2, 4], quads: 1 },
-  { size: [2, 2, 2], quads: 2 },
-  { size: [1, 2, 4], quads: 1 },
-  { size: [1, 1, 4], quads: 1 },
-  { size: [1, 2, 2], quads: 2 },
-  { size: [1, 1, 2], quads: 1 },
-  { size: [1, 1, 1], quads: 4 },
-  { size: [1, 1, 1], quads: 1 },
+  { size: [1, 2, 4], quads: 2, blocks: 1 },
+  { size: [2, 2, 4], quads: 1, blocks: 1 },
+  { size: [2, 2, 2], quads: 2, blocks: 1 },
+  { size: [1, 2, 4], quads: 1, blocks: 1 },
+  { size: [1, 1, 4], quads: 1, blocks: 1 },
+  { size: [1, 2, 2], quads: 2, blocks: 1 },
+  { size: [1, 1, 2], quads: 1, blocks: 1 },
+  { size: [1, 1, 1], quads: 2, blocks: 8 },
+  { size: [1, 1, 1], quads: 2, blocks: 2 },
+  { size: [1, 1, 1], quads: 4, blocks: 1 },
+  { size: [1, 1, 1], quads: 1, blocks: 1 },
 ];
 
 /** The cheapest tile that fits layouts and device. */
@@ -96,11 +100,13 @@ export function chooseTile(query: TileQuery): Tile {
   const late = lateDivisors(query);
   const least = dims((a) => query.direction === "transposed" ? query.geometry.stride[a] / late[a] : 1);
   const candidates = device.software
-    ? SOFTWARE_TILES.flatMap((size) => [1, 2, 4, 8].map((q) => atLeast(size, q, least)))
-    : GPU_TILES.map((tile) => atLeast(tile.size, tile.quads, least));
+    ? SOFTWARE_TILES.flatMap((size) =>
+      [1, 2, 4, 8].flatMap((quads) => [1, 2, 4, 8].map((blocks) => atLeast({ size, quads, blocks }, least)))
+    )
+    : GPU_TILES.map((tile) => atLeast(tile, least));
   const limit = device.software ? ACCUMULATORS.software : ACCUMULATORS.gpu;
   const fitting = candidates.filter((tile) =>
-    volumeOf(tile.size) * 4 * tile.quads <= limit && (tile.quads === 1 || tile.quads <= quads) &&
+    outputsOf(tile) * 4 * tile.quads <= limit && (tile.quads === 1 || tile.quads <= quads) &&
     fits(query, tile)
   );
   if (!device.software) {
@@ -109,15 +115,20 @@ export function chooseTile(query: TileQuery): Tile {
   const macs = query.n * outChannels * query.inChannels * volumeOf(query.geometry.kernel) *
     volumeOf(query.output.size);
   if (macs < SMALL) {
-    const small = fitting.filter((tile) => volumeOf(tile.size) * tile.quads <= Math.max(4, volumeOf(least)));
-    return small.reduce((best, tile) => volumeOf(tile.size) > volumeOf(best.size) ? tile : best);
+    const small = fitting.filter((tile) => outputsOf(tile) * tile.quads <= Math.max(4, volumeOf(least)));
+    return small.reduce((best, tile) => outputsOf(tile) > outputsOf(best) ? tile : best);
   }
   const costs = fitting.map((tile) => softwareCost(query, tile));
   return fitting[costs.indexOf(Math.min(...costs))];
 }
 
-function atLeast(size: Dims3, quads: number, least: Dims3): Tile {
-  return { size: dims((a) => Math.max(size[a], least[a])), quads };
+/** Output voxels of a thread. */
+function outputsOf(tile: Tile): number {
+  return volumeOf(tile.size) * tile.blocks;
+}
+
+function atLeast(tile: Tile, least: Dims3): Tile {
+  return { ...tile, size: dims((a) => Math.max(tile.size[a], least[a])) };
 }
 
 function fits(query: TileQuery, tile: Tile): boolean {
@@ -127,6 +138,10 @@ function fits(query: TileQuery, tile: Tile): boolean {
     return false;
   }
   if (output.blocks && output.blocks.edge.some((e, a) => e % tile.size[a] !== 0)) return false;
+  if (tile.blocks > 1 && (!output.blocks || output.blocks.edge.some((e, a) => e !== tile.size[a]))) {
+    return false;
+  }
+  if (tile.blocks >= 2 * (output.blocks?.kept ?? 1) && tile.blocks > 1) return false;
   if (tile.size.some((extent, a) => extent >= 2 * Math.max(output.size[a], stride[a]))) return false;
   const step = tileStep(query, tile);
   return sources.every((source) => fitsBlocks(source, step));
@@ -134,7 +149,7 @@ function fits(query: TileQuery, tile: Tile): boolean {
 
 function enoughThreads(query: TileQuery, tile: Tile): boolean {
   const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
-  const waste = tileCount(query.output, tile) * volumeOf(tile.size) /
+  const waste = tileCount(query.output, tile) * outputsOf(tile) /
     (query.output.blocks
       ? query.output.blocks.kept * volumeOf(query.output.blocks.edge)
       : volumeOf(query.output.size));
@@ -150,10 +165,11 @@ function softwareCost(query: TileQuery, tile: Tile): number {
       ? (tile.size[a] - 1) * stride[a] + kernel[a]
       : tile.size[a] / stride[a] + Math.ceil(kernel[a] / stride[a]) - 1
   );
-  const points = depth > 1 ? depth * tile.size[0] * spread[1] * spread[2] : volumeOf(spread);
+  const perBlock = depth > 1 ? depth * tile.size[0] * spread[1] * spread[2] : volumeOf(spread);
   const taps = volumeOf(kernel);
   const sharing = direction === "forward" ? 1 : volumeOf(stride);
-  const fmas = volumeOf(tile.size) * taps * tile.quads / sharing;
+  const points = perBlock * tile.blocks;
+  const fmas = outputsOf(tile) * taps * tile.quads / sharing;
   if (fmas / depth > UNROLLED) return Infinity;
   const perChannel = points * SOFTWARE.load + taps * tile.quads * SOFTWARE.weights +
     4 * fmas * SOFTWARE.multiplyAdd;
