@@ -83,7 +83,7 @@ export function requireSameShape(op: string, a: TensorSpec, b: TensorSpec, names
   require(
     sameShape(a.shape, b.shape) && sameShape(gridOf(a), gridOf(b)),
     op,
-    `${names} have shapes [${a.shape}] (${a.layout.kind}) and [${b.shape}] (${b.layout.kind}), wanted equal ones`,
+    `${names} have shapes [${a.shape}] (${a.layout.kind}) and [${b.shape}] (${b.layout.kind}), wanted equal shapes and layouts`,
   );
 }
 
