@@ -1,7 +1,7 @@
 /** Gradient of a bias: the sum of every channel of dy, in two stages of fixed order. */
 import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
 import { type KernelDraft, load } from "../../wgsl/module.ts";
-import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
+import { channelSums, elementOf, finishPerChannel, partialSpec } from "../channelwise.ts";
 
 /** Sums of channels. */
 export interface ChannelTotals {
@@ -19,7 +19,7 @@ export interface ChannelTotals {
 /** `sums[c] = sum_{n,p} x[n,c,p]` over all stored voxels. @returns the kernels and the scratch tensor between them */
 export function channelTotals(draft: ChannelTotals): { kernels: readonly KernelSpec[]; scratch: TensorSpec } {
   const { label, device, spec, partial, table } = draft;
-  const source = { ...draft.source, name: "x", type: spec.dtype === "f32" ? undefined : spec.dtype };
+  const source = { ...draft.source, name: "x", type: elementOf(spec) };
   return {
     scratch: partialSpec(spec),
     kernels: [
@@ -30,7 +30,7 @@ export function channelTotals(draft: ChannelTotals): { kernels: readonly KernelS
         partial,
         table,
         bindings: [source],
-        lanes: source.type === undefined,
+        lanes: true,
         each: `sum.x = sum.x + total(${load(source, "i")});`,
       }),
       finishPerChannel({

@@ -1,8 +1,8 @@
 /** Transposed 3D convolution with kernel = stride in {1, 2} per axis, and its gradients. */
 import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
-import { channelSums, finishPerChannel, partialSpec } from "../channelwise.ts";
 import { count, require, sameShape, streamCost, volume } from "../check.ts";
+import { channelTotals } from "../conv3d/bias_gradient.ts";
 import { type ConvGeometry, dims, volumeOf } from "../conv3d/geometry.ts";
 import { lowerGather } from "../conv3d/lower.ts";
 import { gatherSources } from "../conv3d/operands.ts";
@@ -162,35 +162,21 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
   },
 };
 
-/** `s[c] = sum_{n,p} x[n,c,p]`: the gradient of a bias. Input `[N, C, D, H, W]`; output `[C]`. */
+/** `s[c] = sum_{n,p} x[n,c,p]`: the gradient of a bias. Input `[N, C, D, H, W]`, f32 or f16; output `[C]` of f32. */
 export const channelSum: OpDef<Record<string, never>> = {
   name: "channelSum",
   infer: ([x]) => [tensor([volume("channelSum", "x", x).c])],
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
   lower({ inputs: [x], device }) {
-    const label = `channelSum ${shapeText(x)}`;
-    return {
-      variant: "two stages",
-      scratch: [partialSpec(x)],
-      kernels: [
-        channelSums({
-          label,
-          device,
-          spec: x,
-          partial: 0,
-          bindings: [input(0, "x")],
-          each: "sum.x = sum.x + x[i];",
-        }),
-        finishPerChannel({
-          label,
-          device,
-          spec: x,
-          partial: 0,
-          bindings: [output(0, "y")],
-          store: "y[c] = sum.x;",
-        }),
-      ],
-    };
+    const { kernels, scratch } = channelTotals({
+      label: `channelSum ${shapeText(x)}`,
+      device,
+      spec: x,
+      partial: 0,
+      source: input(0, "x"),
+      target: output(0, "y"),
+    });
+    return { variant: "two stages", scratch: [scratch], kernels };
   },
   reference({ inputs: [x], inputSpecs: [spec] }) {
     const { n, c, voxels } = volume("channelSum", "x", spec);
