@@ -75,6 +75,17 @@ const configFlags: readonly ConfigFlag[] = [
   { flags: "--loss <name>", description: "reconstruction loss, such as mse", path: ["loss"] },
   { flags: "--precision <p>", description: "storage of activations: f32, f16 or auto", path: ["precision"] },
   {
+    flags: "--memory <GiB>",
+    description: "GPU memory that the run may take",
+    parse: positiveNumber,
+    path: ["memory", "limit"],
+  },
+  {
+    flags: "--recompute <when>",
+    description: "norms again instead of kept: auto (to stay within --memory), off or all",
+    path: ["memory", "recompute"],
+  },
+  {
     flags: "--workers <n>",
     description: "threads that read patches",
     parse: wholeNumber(1),

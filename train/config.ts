@@ -79,6 +79,15 @@ const optimizer = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const memory = z.strictObject({
+  limit: z.number().positive().nullable().default(null).describe(
+    "GPU memory that the run may take, GiB; null: what it needs (WebGPU does not say how much there is)",
+  ),
+  recompute: z.enum(["auto", "off", "all"]).default("auto").describe(
+    "compute norms and activations again in the backward pass instead of keeping them; auto: only as far as the limit asks for it",
+  ),
+});
+
 const exponent = z.number().positive().default(0.9);
 const epochIndex = z.int().nonnegative();
 const schedule = z.discriminatedUnion("kind", [
@@ -130,6 +139,7 @@ export const runConfigSchema = z.strictObject({
   augmentation: augmentation.prefault({}),
   precision: z.enum(["f32", "f16", "auto"]).default("auto")
     .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
+  memory: memory.prefault({}),
   checkpointEveryEpochs: z.int().positive().default(1),
   metricsEvery: z.int().positive().max(64).default(25).describe(
     "steps between two read-backs of the losses",

@@ -1,14 +1,15 @@
 import { formatBytes, LimitError } from "../kernels/errors.ts";
-import { compile } from "../kernels/graph/plan.ts";
+import { memoryAtPeak, type PeakMemory } from "../kernels/graph/peak.ts";
 import { formatFlop } from "../kernels/graph/print.ts";
 import { verifyPlan } from "../kernels/graph/verify.ts";
 import { type AdapterChoice, adapterFacts, requestAdapter } from "../kernels/runtime/device.ts";
 import type { DeviceFacts, Dispatch, Plan } from "../kernels/spec.ts";
-import { downsampling } from "../model/config.ts";
 import { parameterCount } from "../model/parameters.ts";
+import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
+import { largestFit, remedy, withoutRemedy } from "./largest_fit.ts";
 import { type Precision, resolvePrecision } from "./precision.ts";
-import { buildPretrainGraph, maeConfig } from "./step.ts";
+import { buildPretrainGraph, type PretrainGraph } from "./step.ts";
 
 /** Multiply-adds of the convolutions of one part of the network, one micro-batch. */
 export interface MacRow {
@@ -18,13 +19,23 @@ export interface MacRow {
   readonly training: number;
 }
 
+/** Tensors of one kind that are alive when transient memory peaks. */
+export interface PeakRow {
+  readonly part: string;
+  readonly op: string;
+  readonly tensors: number;
+  readonly bytes: number;
+}
+
 /** What a run would need. Memory in bytes. */
 export interface PlanDescription {
   readonly fits: boolean;
   /** Why it does not fit; null when it does. */
   readonly refusal: string | null;
-  /** Largest cubic patch edge that fits, null when none does or the patch itself fits. */
+  /** Largest cubic patch edge that fits, null when none does or the run itself fits. */
   readonly largestPatch: number | null;
+  /** Largest smaller micro-batch that fits with this patch, null when none does or the run itself fits. */
+  readonly largestMicroBatch: number | null;
   readonly adapter: string;
   readonly precision: Precision;
   readonly patch: readonly number[];
@@ -33,6 +44,10 @@ export interface PlanDescription {
   readonly peakBytes: number;
   readonly persistentBytes: number;
   readonly transientBytes: number;
+  /** Dispatches that compute again what was not kept, of all phases. */
+  readonly recomputed: number;
+  /** What is alive when transient memory peaks, by part of the network and operation, most bytes first. */
+  readonly peak: readonly PeakRow[];
   readonly largestBindingBytes: number;
   readonly pipelines: number;
   readonly phases: Plan["report"]["phases"];
@@ -61,26 +76,26 @@ export async function describePlan(
 /** As {@linkcode describePlan}, for known device facts. */
 export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDescription {
   const config = resolvePrecision(request, facts);
-  const { graph, phases } = buildPretrainGraph(config);
-  const boundless = { ...facts, maxBinding: 2 ** 40, maxBuffer: 2 ** 40 };
-  const plan = compile(graph, { device: boundless, phases });
-  verifyPlan(plan, boundless);
-  const refusal = refusalOf(config, facts);
-  const largestPatch = refusal === null ? null : largestFittingPatch(config, facts);
+  const built = buildPretrainGraph(config);
+  const { plan, refusal } = planOrRefusal(built, config, facts);
+  const fit = refusal === null ? null : largestFit(config, facts);
   const convMacs = macTable(plan);
   const total = (key: "forward" | "training") => convMacs.reduce((sum, row) => sum + row[key], 0);
   const description = {
     fits: refusal === null,
-    refusal: refusal === null ? null : `${refusal}${remedy(largestPatch)}`,
-    largestPatch,
+    refusal: fit && `${refusal}${remedy(fit, config)}`,
+    largestPatch: fit?.patch ?? null,
+    largestMicroBatch: fit?.microBatch ?? null,
     adapter: facts.adapter,
     precision: config.precision,
     patch: config.patch,
     microBatch: config.batch.micro,
-    parameters: parameterCount(graph),
+    parameters: parameterCount(built.graph),
     peakBytes: plan.report.peakBytes,
     persistentBytes: plan.report.persistentBytes,
     transientBytes: plan.report.transientBytes,
+    recomputed: Object.values(plan.phases).flat().filter((d) => d.remakes.length > 0).length,
+    peak: peakTable(memoryAtPeak(plan)),
     largestBindingBytes: Math.max(
       ...Object.values(plan.phases).flat().flatMap((d) => d.bindings.map((b) => b.size)),
     ),
@@ -93,62 +108,53 @@ export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDes
   return { ...description, text: planText(description, plan) };
 }
 
-/** Why a configuration does not fit a device, null when it does. */
-function refusalOf(config: RunConfig, facts: DeviceFacts): string | null {
+/** The plan of a run; of one that does not fit, the plan that a device without limits would get, and why it does not. */
+function planOrRefusal(
+  built: PretrainGraph,
+  config: RunConfig,
+  facts: DeviceFacts,
+): { plan: Plan; refusal: string | null } {
   try {
-    const { graph, phases } = buildPretrainGraph(config);
-    compile(graph, { device: facts, phases });
-    return null;
+    const plan = compileRun(built, config, facts);
+    verifyPlan(plan, facts);
+    return { plan, refusal: null };
   } catch (error) {
-    if (error instanceof LimitError) return error.message.replace(/: use a smaller patch.*$/, "");
-    throw error;
+    if (!(error instanceof LimitError)) throw error;
+    const boundless = { ...facts, maxBinding: 2 ** 40, maxBuffer: 2 ** 40 };
+    const { limit, recompute } = config.memory;
+    const most = limit !== null && recompute === "auto" ? "all" : recompute;
+    const plan = compileRun(built, { memory: { limit: null, recompute: most } }, boundless);
+    verifyPlan(plan, boundless);
+    return { plan, refusal: withoutRemedy(error) };
   }
 }
 
-/**
- * Adds what would fit to an error of a run that is too large for its adapter; other errors come back unchanged.
- */
-export function explainLimit(error: unknown, config: RunConfig, facts: DeviceFacts): unknown {
-  if (!(error instanceof LimitError)) return error;
-  const message = error.message.replace(/: use a smaller patch.*$/, "");
-  const largest = largestFittingPatch(resolvePrecision(config, facts), facts);
-  return new LimitError(`${message}${remedy(largest)}`, error.details);
+/** What is alive at the peak, by part of the network and operation. */
+function peakTable(peak: PeakMemory | null): readonly PeakRow[] {
+  const groups = Map.groupBy(peak?.alive ?? [], ({ node, op }) => `${partOf(node)}|${op}`);
+  return [...groups].map(([key, alive]) => {
+    const [part, op] = key.split("|");
+    return { part, op, tensors: alive.length, bytes: alive.reduce((sum, t) => sum + t.bytes, 0) };
+  }).sort((a, b) => b.bytes - a.bytes);
 }
 
-function remedy(largest: number | null): string {
-  return largest === null
-    ? ": no patch of this network fits, use a smaller network or another adapter"
-    : `: use patch ${largest} or less, or another adapter`;
-}
-
-/** Largest cubic patch, below the configured one, that network, block and device allow: needs grow with the edge. */
-function largestFittingPatch(config: RunConfig, facts: DeviceFacts): number | null {
-  const factor = Math.max(...downsampling(maeConfig(config).network).at(-1)!);
-  const step = leastCommonMultiple(factor, config.mask.block);
-  let tooSmall = 0;
-  let tooLarge = Math.ceil(Math.max(...config.patch) / step);
-  let best: number | null = null;
-  while (tooLarge - tooSmall > 1) {
-    const middle = Math.floor((tooSmall + tooLarge) / 2);
-    const edge = middle * step;
-    try {
-      if (refusalOf({ ...config, patch: [edge, edge, edge] }, facts) !== null) {
-        tooLarge = middle;
-        continue;
-      }
-      best = edge;
-    } catch {
-      // below what the loss can take: look among the larger ones
-    }
-    tooSmall = middle;
+/** The rows of {@linkcode PlanDescription.peak} as text. */
+export function peakText({ peak, transientBytes }: PlanDescription): string {
+  const row = (bytes: number, tensors: number, what: string) =>
+    `  ${formatBytes(bytes).padStart(10)} ${String(tensors).padStart(7)}  ${what}`;
+  const large = peak.filter(({ bytes }) => bytes >= transientBytes / 200);
+  const rows = large.map(({ part, op, tensors, bytes }) => row(bytes, tensors, `${part}: ${op}`));
+  const rest = peak.filter((r) => !large.includes(r));
+  if (rest.length > 0) {
+    const sum = (key: "bytes" | "tensors") => rest.reduce((total, r) => total + r[key], 0);
+    rows.push(row(sum("bytes"), sum("tensors"), "all others"));
   }
-  return best;
-}
-
-function leastCommonMultiple(a: number, b: number): number {
-  let [x, y] = [a, b];
-  while (y !== 0) [x, y] = [y, x % y];
-  return a * b / x;
+  return [
+    `alive when activations take most (${formatBytes(transientBytes)}):`,
+    "       bytes tensors",
+    ...rows,
+  ]
+    .join("\n");
 }
 
 /** Multiply-adds by part of the network; forward from the evaluation, training from the micro-step. */
@@ -178,8 +184,8 @@ function partOf(node: string): string {
       ? `head ${decoder[2]}`
       : `decoder ${decoder[2]}${decoder[1] === "stages" ? "" : " transposed"}`;
   }
-  const densify = node.match(/densify_projs\.(\d+)/);
-  return densify ? `densification ${densify[1]}` : "other";
+  const densify = node.match(/densify(?:_projs)?\.(\d+)/);
+  return densify ? `densification ${densify[1]}` : node.match(/^(loss|mask)\b/)?.[1] ?? "other";
 }
 
 function planText(d: Omit<PlanDescription, "text">, plan: Plan): string {
@@ -204,7 +210,7 @@ function planText(d: Omit<PlanDescription, "text">, plan: Plan): string {
     } weights, gradients, optimiser, inputs + ` +
     `${formatBytes(d.transientBytes)} activations in ${plan.report.slots} slots (bound ${
       formatBytes(plan.report.transientLowerBoundBytes)
-    })`,
+    })${d.recomputed === 0 ? "" : `, ${d.recomputed} dispatches recompute`}`,
     `largest binding ${formatBytes(d.largestBindingBytes)}; ${d.pipelines} pipelines`,
     d.refusal ?? "fits this adapter",
   ];

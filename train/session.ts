@@ -1,16 +1,16 @@
 import type { LoadedPatch } from "../data/load_sample.ts";
 import { hashRandom } from "../data/random.ts";
 import { verifyPlan } from "../kernels/graph/verify.ts";
-import { compile } from "../kernels/graph/plan.ts";
 import { type AdapterChoice, type Gpu, openGpu } from "../kernels/runtime/device.ts";
 import { Executor } from "../kernels/runtime/executor.ts";
 import type { Plan } from "../kernels/spec.ts";
 import { initialValues } from "../model/parameters.ts";
 import { sampleAugmentation } from "./augmentation.ts";
+import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
+import { explainLimit } from "./largest_fit.ts";
 import { sampleBlockMask, sampleRatio } from "./mask.ts";
 import { LOSS_SCALE_STATES, STATE_PREFIXES, stepScalars } from "./optimizer.ts";
-import { explainLimit } from "./plan_report.ts";
 import { LOSS_SCALE, type Precision, resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, METRIC_COLUMNS, METRIC_ROWS, type PretrainGraph } from "./step.ts";
 
@@ -52,7 +52,7 @@ export class PretrainSession implements Disposable {
     try {
       const config = resolvePrecision(request, gpu.facts);
       const built = buildPretrainGraph(config);
-      const plan = compile(built.graph, { device: gpu.facts, phases: built.phases });
+      const plan = compileRun(built, config, gpu.facts);
       verifyPlan(plan, gpu.facts);
       return new PretrainSession(config, gpu, built, plan, await Executor.create(gpu, plan));
     } catch (error) {

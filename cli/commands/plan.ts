@@ -16,7 +16,7 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
   const command = new Command()
     .description(
       "Prints the memory and dispatch plan of a run on this adapter without allocating anything. When it does not fit, " +
-        "names what is too large and the largest patch that fits; exit code 1.",
+        "names what is too large and the largest patch and micro-batch that fit; exit code 1.",
     )
     .addOption(new Option("--preset <name>", `whole run or network: ${names} (default: demo)`))
     .option(
@@ -26,19 +26,22 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
   addConfigFlags(command);
   return command
     .addOption(adapterOption())
+    .addOption(new Option("--verbose", "also list what is alive when memory peaks"))
     .addOption(jsonOption())
     .action(async (...args) => {
       const options = args[0] as {
         preset?: string;
         config?: string;
+        verbose?: boolean;
         adapter: AdapterName;
       };
       const config = await planConfig(options, readConfigFlags(options as unknown as JsonObject));
-      const { describePlan } = await import("../../train/plan_report.ts");
+      const { describePlan, peakText } = await import("../../train/plan_report.ts");
       const description = await describePlan({ config, adapter: options.adapter });
       const { text, ...facts } = description;
       if (!description.fits) context.exitCode = 1;
-      context.output.result({ ...facts, ok: description.fits }, text);
+      const report = options.verbose ? `${text}\n\n${peakText(description)}` : text;
+      context.output.result({ ...facts, ok: description.fits }, report);
     });
 }
 

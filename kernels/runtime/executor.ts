@@ -120,6 +120,15 @@ export class Executor implements Disposable {
     }
   }
 
+  /**
+   * Bytes of device memory that the executor holds now: the plan's buffers, uniform blocks and staging. Those of a shared
+   * store of parameters count too.
+   */
+  get allocatedBytes(): number {
+    const owned = this.owned.reduce((sum, buffer) => sum + buffer.size, 0);
+    return owned + this.#staging.allocatedBytes + this.parameters.allocatedBytes;
+  }
+
   #phase(phase: string): readonly Recorded[] {
     const recorded = this.phases.get(phase);
     if (!recorded) {

@@ -36,6 +36,12 @@ export class ParameterStore implements Disposable {
     return new ParameterStore(gpu, plan, buffers);
   }
 
+  /** Bytes of device memory that the store holds now, staging included. */
+  get allocatedBytes(): number {
+    const buffers = this.#buffers.values().reduce((sum, buffer) => sum + buffer.size, 0);
+    return buffers + this.#staging.allocatedBytes;
+  }
+
   /**
    * The buffer that holds a buffer of a plan, which need not be the plan that the store was made for.
    *

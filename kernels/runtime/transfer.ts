@@ -34,6 +34,11 @@ export class StagingRing implements Disposable {
 
   constructor(readonly gpu: Gpu) {}
 
+  /** Bytes of the staging buffers made so far. */
+  get allocatedBytes(): number {
+    return this.#all.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
   /**
    * Copies `size` bytes to the host. Stalls until the GPU is idle (in Deno the whole thread): keep it out of step loops.
    *

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { LimitError } from "../../kernels/errors.ts";
 import type { DeviceFacts } from "../../kernels/spec.ts";
-import { describePlan, describePlanFor, explainLimit } from "../../train/plan_report.ts";
+import { explainLimit } from "../../train/largest_fit.ts";
+import { describePlan, describePlanFor, peakText } from "../../train/plan_report.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";
 import { plainDevice } from "../support/device_facts.ts";
 import { gpuTest } from "../support/gpu.ts";
@@ -82,6 +83,61 @@ Deno.test("describePlanFor() refuses with the largest patch that fits: it does, 
   const fits = (n: number) => describePlanFor({ ...config, patch: [n, n, n] }, device).fits;
   assert.ok(fits(edge), `patch ${edge} fits`);
   assert.ok(!fits(edge + 32), `patch ${edge + 32} does not`);
+});
+
+Deno.test("describePlanFor() refuses with the largest micro-batch that fits too, a divisor of the batch", () => {
+  const config = tinyConfig({ patch: [32, 32, 32], batch: { size: 12, micro: 12 } });
+  // the widest maps have 4 channels: 512 KiB a patch
+  const device = { ...plainDevice, maxBinding: 2 ** 22, maxBuffer: 2 ** 22 };
+  const plan = describePlanFor(config, device);
+  const fits = (micro: number) => describePlanFor({ ...config, batch: { size: 12, micro } }, device).fits;
+  assert.ok(!plan.fits && plan.largestMicroBatch !== null && plan.largestPatch !== null);
+  assert.ok(fits(plan.largestMicroBatch), `micro-batch ${plan.largestMicroBatch} fits`);
+  assert.ok(![4, 6, 12].filter((n) => n > plan.largestMicroBatch!).some(fits), "no larger divisor does");
+  assert.match(
+    plan.refusal!,
+    new RegExp(
+      `: use micro-batch ${plan.largestMicroBatch}, patch ${plan.largestPatch} or less, or another adapter$`,
+    ),
+  );
+});
+
+Deno.test("describePlanFor() recomputes to stay within the memory limit, or refuses with the smaller run that does", () => {
+  const gib = (bytes: number) => bytes / 2 ** 30;
+  const config = tinyConfig({ patch: [32, 32, 32], batch: { size: 2, micro: 2 } });
+  const within = (limit: number) =>
+    describePlanFor({ ...config, memory: { ...config.memory, limit } }, plainDevice);
+  const free = describePlanFor(config, plainDevice);
+  const all = describePlanFor({ ...config, memory: { limit: null, recompute: "all" } }, plainDevice);
+  assert.ok(free.recomputed === 0 && all.recomputed > 0 && all.peakBytes < free.peakBytes);
+  const between = within(gib((free.peakBytes + all.peakBytes) / 2));
+  assert.ok(between.fits && between.recomputed > 0 && between.recomputed <= all.recomputed);
+  assert.ok(between.peakBytes <= (free.peakBytes + all.peakBytes) / 2);
+  assert.match(between.text, /, \d+ dispatches recompute\n/);
+  const tight = within(gib(all.peakBytes * 0.7));
+  assert.ok(!tight.fits);
+  assert.equal(tight.largestMicroBatch, 1);
+  assert.match(
+    tight.refusal!,
+    /^Cannot plan within .*, recomputing included: use micro-batch 1, patch \d+ or less, a larger memory limit, or another adapter$/,
+  );
+});
+
+Deno.test("the peak's rows add up to what is alive at once", () => {
+  const plan = describePlanFor(tinyConfig(), plainDevice);
+  const total = plan.peak.reduce((sum, row) => sum + row.bytes, 0);
+  // slots are a little larger than what is alive, and some outputs are bound by no kernel
+  assert.ok(
+    total <= plan.transientBytes && total > 0.9 * plan.transientBytes,
+    `${total} of ${plan.transientBytes}`,
+  );
+  assert.ok(plan.peak.some((row) => row.part === "encoder stage 0" && row.op === "conv3d"));
+  const lines = peakText(plan).split("\n");
+  assert.match(lines[0], /^alive when activations take most \(.*\):$/);
+  assert.ok(
+    lines.some((line) => /^ +[\d.]+ [KM]iB +\d+ {2}encoder stage 0: conv3d$/.test(line)),
+    lines.join("\n"),
+  );
 });
 
 Deno.test("describePlanFor() looks for a patch above the least that the loss takes", () => {
