@@ -6,7 +6,9 @@
  *   --budget=SECONDS  time for the operations, default 140
  *   --step[=PRESET]   whole training steps of a run preset instead, default demo; and the host's cost of a dispatch
  *   --adapter=NAME    auto, high, low or software
+ *   --config=FILE     settings of a run that win over the preset's, for --step
  *   --json            JSON lines only, notes on stderr
+ *   --save            keep the results in bench/results
  *
  * Lines of two runs are compared by bench/compare.ts. Exit code 1 when an operation disagrees with its reference.
  */
@@ -17,18 +19,21 @@ import { copyCase, fmaCase, measureRoofline } from "./roofline.ts";
 import { hostCost } from "./host_cost.ts";
 import { benchKernels, familiesWith, toRecord } from "./kernels.ts";
 import { type BenchRecord, machineFacts, TABLE_HEADER, tableRow } from "./record.ts";
+import { savedResults, saveResults } from "./save_results.ts";
 import { benchStep } from "./step.ts";
 import { validateCase } from "./validate.ts";
 
 const USAGE =
-  `Usage: spark3d bench [--op=TEXT] [--full] [--budget=SECONDS] [--step[=PRESET]] [--adapter=NAME] [--json]
+  `Usage: spark3d bench [--op=TEXT] [--full] [--budget=SECONDS] [--step[=PRESET]] [--adapter=NAME] [--json] [--save]
 
   --op=TEXT         only operations whose name contains TEXT
   --full            every shape that fits the adapter, however long it takes
   --budget=SECONDS  time for the operations (default: 140)
   --step[=PRESET]   whole training steps of a run preset instead (default: demo), and the host's cost of a dispatch
   --adapter=NAME    auto, high, low or software (default: auto)
-  --json            JSON lines only, notes on stderr`;
+  --config=FILE     settings of a run that win over the preset's, for --step; as for spark3d pretrain
+  --json            JSON lines only, notes on stderr
+  --save            keep the results in bench/results`;
 
 /** Runs the benchmark that the arguments describe. @returns exit code */
 export async function runBench(args: readonly string[]): Promise<number> {
@@ -41,7 +46,9 @@ export async function runBench(args: readonly string[]): Promise<number> {
       "budget": { type: "string", default: "140" },
       "step": { type: "string" },
       "adapter": { type: "string", default: "auto" },
+      "config": { type: "string" },
       "json": { type: "boolean", default: false },
+      "save": { type: "boolean", default: false },
       "help": { type: "boolean", short: "h", default: false },
     },
   });
@@ -104,13 +111,21 @@ export async function runBench(args: readonly string[]): Promise<number> {
     } else {
       emit(await hostCost(gpu, machine, note));
       gpu.failed.then((error) => note(error.message));
-      await benchStep({ ...common, preset: values.step, adapter, emit, note });
+      const file = values.config === undefined
+        ? undefined
+        : JSON.parse(await Deno.readTextFile(values.config));
+      await benchStep({ ...common, preset: values.step, file, fileName: values.config, adapter, emit, note });
     }
   }
   note(`${records.length} results in ${((performance.now() - started) / 1000).toFixed(0)} s`);
   if (!values.json) {
     console.log("");
     for (const record of records) console.log(JSON.stringify(record));
+  }
+  if (values.save && records.length > 0) {
+    const benchmark = values.step === undefined ? "operations" : `step_${values.step}`;
+    const command = ["spark3d bench", ...args].join(" ");
+    note(`saved ${await saveResults(savedResults(benchmark, command, records[0], records))}`);
   }
   if (!valid) note("At least one operation disagrees with its reference: see above");
   return valid ? 0 : 1;
