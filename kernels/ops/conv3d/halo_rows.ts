@@ -21,7 +21,8 @@ const SIDES: Readonly<Record<Side1D, Class>> = { before: "m", inside: "c", behin
  * Addresses of halo rows. A dense operand has one address and one check a row; one in blocks has an address within the block
  * for each row and a look-up for each neighbouring block that rows may reach.
  *
- * The kernel declares the still operand's position: `n` (u32), `block`, `z0`, `y0` (i32) and binds the table as `blockTable`.
+ * The kernel declares the still operand's position: `n` (u32), `table` (first element of the sample in the block table),
+ * `row`, `first` (the first of them), `block`, `tz`, `ty`, `z0`, `y0` (i32) and binds the table as `blockTable`.
  */
 export class HaloRows {
   readonly #stillBlocks: boolean;
@@ -63,8 +64,9 @@ export class HaloRows {
   /** Statements at the start of a row of tiles. */
   lines(): string[] {
     return [
-      ...(this.#needsCell() ? cellLines() : []),
-      ...(this.#haloBlocks ? this.#blockLines() : this.#denseLines()),
+      ...(this.#haloBlocks
+        ? this.#blockLines()
+        : [...(this.#stillBlocks ? cellLines() : []), ...this.#denseLines()]),
     ];
   }
 
@@ -87,10 +89,9 @@ export class HaloRows {
     ].join(" & ");
   }
 
-  /** Whether positions depend on which cell of the grid a block is: not when every row stays in its block. */
+  /** Whether rows reach into other blocks. */
   #needsCell(): boolean {
-    if (!this.#stillBlocks) return false;
-    return !this.#haloBlocks || this.#blocks().some((name) => name !== "bccc");
+    return this.#blocks().some((name) => name !== "bccc");
   }
 
   #denseLines(): string[] {
@@ -142,43 +143,70 @@ export class HaloRows {
     return distinct(this.rows.flatMap((row) => sides.map((x) => this.#block(row, x))));
   }
 
+  /** Steps to the neighbours that rows may reach: `[dz, dy, dx]` as classes. */
+  #neighbours(): [Class, Class, Class][] {
+    const names = this.#blocks();
+    const along = (at: number) => distinct<Class>(["c", ...names.map((name) => name[at] as Class)]);
+    return along(1).flatMap((z) =>
+      along(2).flatMap((y) => along(3).map((x): [Class, Class, Class] => [z, y, x]))
+    )
+      .filter(([z, y, x]) => z !== "c" || y !== "c" || x !== "c");
+  }
+
+  /** Declarations before the rows: where the blocks around the tile's own one start, -1 where they are not kept. */
+  declarations(): string[] {
+    return this.#haloBlocks ? this.#neighbours().map((at) => `var next${at.join("")} = -1;`) : [];
+  }
+
+  /** Statements where a row of tiles is the first of its block. */
+  #lookUps(): string[] {
+    const step = { m: -1, c: 0, p: 1 };
+    return [
+      ...cellLines(),
+      ...this.#neighbours().flatMap(([z, y, x]) => {
+        const at = `${z}${y}${x}`;
+        return [
+          `let q${at} = vec3i(cellz + ${step[z]}, celly + ${step[y]}, cellx + ${step[x]});`,
+          `let i${at} = all((q${at} >= vec3i()) & (q${at} < vec3i(p.gridD, p.gridH, p.gridW)));`,
+          `let t${at} = blockTable[u32(table + 1 + select(0, (q${at}.x * p.gridH + q${at}.y) * p.gridW + q${at}.z, i${at}))];`,
+          `next${at} = select(-1, t${at} * blockSize, i${at} & (t${at} >= 0));`,
+        ];
+      }),
+    ];
+  }
+
   #blockLines(): string[] {
     const { stride } = this.pair;
-    const lines: string[] = [];
+    const lines: string[] = [`let blockSize = p.haloD * p.haloH * p.haloW; let own = block * blockSize;`];
+    if (this.#needsCell()) {
+      lines.push(`if ((row == first) | ((ty == 0) & (tz == 0))) {`, ...this.#lookUps(), `}`);
+    }
     for (const [a, name, extent] of [[0, "z", "D"], [1, "y", "H"]] as const) {
       const offsets = distinct(this.rows.map((r) => a === 0 ? r.z : r.y));
-      for (const c of distinct(offsets.map((o) => this.#class(o, a)))) {
-        const move = c === "c"
-          ? "0"
-          : c === "m"
-          ? `select(0, -1, ${name}0 == 0)`
-          : `select(0, 1, ${name}0 + ${this.tile.size[a]} == p.still${extent})`;
-        lines.push(`let d${name}${c} = ${move};`);
-      }
+      lines.push(
+        `let out${name}m = ${name}0 == 0; let out${name}p = ${name}0 + ${
+          this.tile.size[a]
+        } == p.still${extent};`,
+      );
       for (const o of offsets) {
-        lines.push(
-          `let h${name}${key(o)} = ${name}0 * ${stride[a]} + ${o} - d${name}${
-            this.#class(o, a)
-          } * p.halo${extent};`,
-        );
+        const c = this.#class(o, a);
+        const moved = {
+          m: ` + select(0, p.halo${extent}, out${name}m)`,
+          c: "",
+          p: ` - select(0, p.halo${extent}, out${name}p)`,
+        };
+        lines.push(`let h${name}${key(o)} = ${name}0 * ${stride[a]} + ${o}${moved[c]};`);
       }
     }
     const shift = { m: " + p.haloW", c: "", p: " - p.haloW" };
     for (const name of this.#blocks()) {
-      const [, z, y, x] = name as unknown as [string, Class, Class, Class];
-      if (name === "bccc") {
-        lines.push(`let kccc = true; let bccc = block * p.haloD * p.haloH * p.haloW;`);
-        continue;
-      }
-      const dx = { m: -1, c: 0, p: 1 }[x];
-      const at = `z${y}${z}${x}`;
-      lines.push(
-        `let q${at} = vec3i(cellz + dz${z}, celly + dy${y}, cellx + ${dx});`,
-        `let i${at} = all((q${at} >= vec3i()) & (q${at} < vec3i(p.gridD, p.gridH, p.gridW)));`,
-        `let t${at} = blockTable[u32(table + 1 + select(0, (q${at}.x * p.gridH + q${at}.y) * p.gridW + q${at}.z, i${at}))];`,
-        `let k${z}${y}${x} = i${at} & (t${at} >= 0);`,
-        `let ${name} = t${at} * p.haloD * p.haloH * p.haloW${shift[x]};`,
-      );
+      const [z, y, x] = [...name.slice(1)] as Class[];
+      const start = (z: Class, y: Class) => z === "c" && y === "c" && x === "c" ? "own" : `next${z}${y}${x}`;
+      const within = (z: Class) =>
+        y === "c" ? start(z, y) : `select(${start(z, "c")}, ${start(z, y)}, outy${y})`;
+      const found = z === "c" ? within(z) : `select(${within("c")}, ${within(z)}, outz${z})`;
+      lines.push(`let at${name} = ${found};`, `let k${name.slice(1)} = at${name} >= 0;`);
+      lines.push(`let ${name} = at${name}${shift[x]};`);
     }
     for (const r of this.rows) {
       lines.push(`let h${rowKey(r)} = (hz${key(r.z)} * p.haloH + hy${key(r.y)}) * p.haloW;`);

@@ -77,7 +77,8 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
     `let table = i32(n) * p.tableLength;`,
     `let rows = ${blocks ? "blockTable[u32(table)] * p.tiles" : "p.tiles"};`,
     `let end = min(i32(chunk + 1u) * share - seen, rows);`,
-    `var row = max(i32(chunk) * share - seen, 0);`,
+    `let first = max(i32(chunk) * share - seen, 0); var row = first;`,
+    ...halos.declarations(),
     `seen = seen + rows;`,
     `var ty = row % p.tilesY; let planes = row / p.tilesY; var tz = planes % p.tilesZ; var block = planes / p.tilesZ;`,
     ...times(4 * tile.quads, (j) => `let still${j} = i32((n * p.still + s${j}) * p.stillVoxels);`),
@@ -230,7 +231,7 @@ function rowLines(pair: Pair, tile: WeightTile, products: readonly Product[], ha
     times(tile.quads, (q) =>
       times(tile.halos, (c) => {
         const sum = sumName(tap, q, c);
-        const value = windowName(row, c, vector) + (width === 4 ? `.${"xyzw"[part]}` : "");
+        const value = windowName(row, c, vector) + (partOf(tile, part));
         lines.push(`${sum} = fma(g${cell.join("")}_${q}, vec4f(${value}), ${sum});`);
       }));
   }
@@ -255,6 +256,16 @@ function overhangs({ still }: Pair, tile: WeightTile): boolean {
   return still.placement.blocks === null && tile.width === 1 && tile.size[2] > 1;
 }
 
+/** WGSL of the zero of a load. */
+function zeroOf({ width }: WeightTile): string {
+  return width === 1 ? "0.0" : `vec${width}f()`;
+}
+
+/** WGSL that takes one number of a load. */
+function partOf({ width }: WeightTile, part: number): string {
+  return width === 1 ? "" : `.${"xyzw"[part]}`;
+}
+
 function windowName(row: RowOffset, halo: number, vector: number): string {
   return `w${rowKey(row)}${key(vector)}_${halo}`;
 }
@@ -270,7 +281,7 @@ function haloLoad(
   column: string,
   ends: boolean,
 ): string {
-  const zero = tile.width === 4 ? "vec4f()" : "0.0";
+  const zero = zeroOf(tile);
   const from = bound(pair.halo, "haloData", tile);
   const index = halos.index(row, side, column);
   const stored = halos.stored(row, side, column);
@@ -293,7 +304,7 @@ function stillLoads(pair: Pair, tile: WeightTile): string[] {
     times(size[1], (y) =>
       times(quads, (q) =>
         times(size[2] / width, (v) => {
-          const zero = width === 4 ? "vec4f()" : "0.0";
+          const zero = zeroOf(tile);
           const at = `${z}${y}${v}_${q}`;
           const checks = [
             ...(dense ? [`in${z}${y}`] : []),
@@ -308,7 +319,7 @@ function stillLoads(pair: Pair, tile: WeightTile): string[] {
             );
           });
           times(width, (t) => {
-            const part = width === 4 ? `.${"xyzw"[t]}` : "";
+            const part = partOf(tile, t);
             lines.push(`let g${z}${y}${v * width + t}_${q} = vec4f(${
               times(4, (j) => `d${at}_${j}${part}`).join(", ")
             });`);

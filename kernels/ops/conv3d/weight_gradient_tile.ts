@@ -16,6 +16,9 @@ export interface Columns {
   readonly sides: readonly Side1D[];
 }
 
+/** Numbers of a load. */
+export type Width = 1 | 2 | 4;
+
 /** Voxels of the still operand and channels of both that a thread multiplies in one step, and how wide its loads are. */
 export interface WeightTile {
   readonly size: Dims3;
@@ -24,7 +27,7 @@ export interface WeightTile {
   /** Channels of the halo operand. */
   readonly halos: number;
   /** Numbers of a load. */
-  readonly width: 1 | 4;
+  readonly width: Width;
   readonly columns: Columns;
 }
 
@@ -35,12 +38,26 @@ export function tileRows(pair: Pair, tile: WeightTile): readonly [number, number
 }
 
 /** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
-const SOFTWARE = { load: 25, load4: 50, multiplyAdd: 1, carry: 4, row: 600, lookUp: 40, store: 30 } as const;
+const SOFTWARE = {
+  load: { 1: 25, 2: 33, 4: 50 },
+  multiplyAdd: 1.1,
+  carry: 1,
+  row: 600,
+  lookUp: 40,
+  store: 30,
+} as const;
 /**
  * The same for a GPU, in multiply-adds: threads of a subgroup read halo channels that lie far apart, so that a load takes a
  * cache access for each.
  */
-const GPU = { load: 48, load4: 64, multiplyAdd: 1, carry: 0, row: 100, lookUp: 16, store: 32 } as const;
+const GPU = {
+  load: { 1: 48, 2: 56, 4: 64 },
+  multiplyAdd: 1,
+  carry: 0,
+  row: 100,
+  lookUp: 16,
+  store: 32,
+} as const;
 /** Sums of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
 const SUMS = { software: 256, gpu: 128 } as const;
 /** Numbers that a thread of a GPU keeps in registers. */
@@ -64,7 +81,7 @@ const SIZES: readonly Dims3[] = [
 /** The cheapest tile that fits layouts and device. */
 export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): WeightTile {
   const candidates = SIZES.flatMap((size) =>
-    ([1, 4] as const).filter((width) => fits(pair, size, width)).flatMap((width) =>
+    ([1, 2, 4] as const).filter((width) => fits(pair, size, width)).flatMap((width) =>
       [1, 2, 4].flatMap((quads) =>
         [1, 2, 4, 8, 16].map((halos) => weightTile(pair, size, quads, halos, width))
       )
@@ -87,13 +104,13 @@ export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): We
   return fitting[costs.indexOf(Math.min(...costs))];
 }
 
-function fits(pair: Pair, size: Dims3, width: 1 | 4): boolean {
+function fits(pair: Pair, size: Dims3, width: Width): boolean {
   const still = extentOf(pair.still.placement);
   const halo = extentOf(pair.halo.placement);
   if (pair.still.placement.blocks && still.some((extent, a) => extent % size[a] !== 0)) return false;
   if (size.some((extent, a) => extent > still[a] && extent > 1)) return false;
   return width === 1 ||
-    size[2] % 4 === 0 && still[2] % 4 === 0 && halo[2] % 4 === 0 && still[2] % size[2] === 0 &&
+    size[2] % width === 0 && still[2] % size[2] === 0 && halo[2] % width === 0 &&
       pair.dilation[2] === 1;
 }
 
@@ -103,7 +120,7 @@ export function weightTile(
   size: Dims3,
   quads: number,
   halos: number,
-  width: 1 | 4,
+  width: Width,
 ): WeightTile {
   const { kernel, stride, padding } = pair;
   const vectors = new Set<number>();
@@ -153,7 +170,7 @@ function registers(pair: Pair, tile: WeightTile): number {
 /** Estimated cost of the whole pair. */
 function costOf(pair: Pair, tile: WeightTile, cost: typeof SOFTWARE | typeof GPU): number {
   const { quads, halos, width, size, columns } = tile;
-  const load = width === 4 ? cost.load4 : cost.load;
+  const load = cost.load[width];
   const sums = 4 * quads * halos * volumeOf(pair.kernel);
   const rows = spread(pair, size, 0) * spread(pair, size, 1);
   const stillLoads = 4 * quads * volumeOf(size) / width;
