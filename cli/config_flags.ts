@@ -73,6 +73,11 @@ const configFlags: readonly ConfigFlag[] = [
     path: ["network", "preset"],
   },
   { flags: "--loss <name>", description: "reconstruction loss, such as mse", path: ["loss"] },
+  {
+    flags: "--layout <name>",
+    description: "storage of the sparse encoder: blocks, dense-masked (for comparison) or auto",
+    path: ["layout"],
+  },
   { flags: "--precision <p>", description: "storage of activations: f32, f16 or auto", path: ["precision"] },
   {
     flags: "--memory <GiB>",

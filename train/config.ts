@@ -17,6 +17,9 @@ export const lossNames = [
   "ms-ssim-masked",
 ] as const;
 
+/** How the encoder stores activations: `auto` is `blocks` for sparse encoders and `dense-masked` for the plain one. */
+export const layoutNames = ["auto", "blocks", "dense-masked"] as const;
+
 /** Names of the voxel sizes that volumes are resampled to, as in the plans of data/. */
 export const spacingNames = ["onemmiso", "median", "noresample"] as const;
 
@@ -137,6 +140,9 @@ export const runConfigSchema = z.strictObject({
   }).prefault({}),
   loss: z.enum(lossNames).default("mse").describe("mse: mean squared error over hidden voxels"),
   augmentation: augmentation.prefault({}),
+  layout: z.enum(layoutNames).default("auto").describe(
+    "blocks: store and compute kept blocks only; dense-masked: whole maps times the mask, with equal results",
+  ),
   precision: z.enum(["f32", "f16", "auto"]).default("auto")
     .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
   memory: memory.prefault({}),

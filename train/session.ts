@@ -3,13 +3,14 @@ import { hashRandom } from "../data/random.ts";
 import { verifyPlan } from "../kernels/graph/verify.ts";
 import { type AdapterChoice, type Gpu, openGpu } from "../kernels/runtime/device.ts";
 import { Executor } from "../kernels/runtime/executor.ts";
+import { blockTableRow } from "../kernels/ops/blocks/table.ts";
 import type { Plan } from "../kernels/spec.ts";
 import { initialValues } from "../model/parameters.ts";
 import { sampleAugmentation } from "./augmentation.ts";
 import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
 import { explainLimit } from "./largest_fit.ts";
-import { sampleBlockMask, sampleRatio } from "./mask.ts";
+import { type BlockMask, sampleBlockMask, sampleRatio } from "./mask.ts";
 import { LOSS_SCALE_STATES, STATE_PREFIXES, stepScalars } from "./optimizer.ts";
 import { LOSS_SCALE, type Precision, resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, METRIC_COLUMNS, METRIC_ROWS, type PretrainGraph } from "./step.ts";
@@ -103,14 +104,9 @@ export class PretrainSession implements Disposable {
           ),
         ),
       );
-      executor.write(
-        "mask",
-        concatenate(part.map((p) => {
-          const { patch, mask: { block }, seed } = config;
-          return Float32Array.from(
-            sampleBlockMask({ patch, block, ratio, seed, step, sample: p.sampleIndex }).kept,
-          );
-        })),
+      const { patch, mask: { block }, seed } = config;
+      this.#writeMasks(
+        part.map((p) => sampleBlockMask({ patch, block, ratio, seed, step, sample: p.sampleIndex })),
       );
       executor.run("augment");
       executor.run("micro");
@@ -137,20 +133,32 @@ export class PretrainSession implements Disposable {
   /**
    * Reconstructs micro-batches of patches. Stalls.
    *
-   * @param image `[M, 1, ...patch]`; `mask` `[M, 1, ...grid]`
+   * @param image `[M, 1, ...patch]`
+   * @param masks one for each patch, with at most `built.blocks.kept` visible blocks
    * @returns masked mean squared error over the micro-batch and the reconstruction `[M, 1, ...patch]` when asked for
    * @throws {DeviceError} as `readMetrics`
    */
   async evaluate(
     image: Float32Array<ArrayBuffer>,
-    mask: Float32Array<ArrayBuffer>,
+    masks: readonly BlockMask[],
     withReconstruction: boolean,
   ): Promise<{ error: number; reconstruction: Float32Array | null }> {
     this.executor.write("image", image);
-    this.executor.write("mask", mask);
+    this.#writeMasks(masks);
     this.executor.run("evaluate");
     const [error] = await this.#read("maskedError");
     return { error, reconstruction: withReconstruction ? await this.#read("reconstruction") : null };
+  }
+
+  /** Tells the visible blocks of a micro-batch in the form that the run's layout takes. */
+  #writeMasks(masks: readonly BlockMask[]): void {
+    const { layout, blocks } = this.built;
+    if (layout === "blocks") {
+      const rows = masks.map((mask) => blockTableRow(mask.kept, blocks));
+      this.executor.write("table", Int32Array.from(rows.flatMap((row) => [...row])));
+    } else {
+      this.executor.write("mask", concatenate(masks.map((mask) => Float32Array.from(mask.kept))));
+    }
   }
 
   /** Reads a tensor back; what went wrong on the device before comes first, for the contents may be worthless. */

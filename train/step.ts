@@ -13,11 +13,13 @@ import { reconstructionError } from "../kernels/ops/loss/op.ts";
 import { writeMetrics } from "../kernels/ops/metrics/op.ts";
 import { STEP_SCALARS } from "../kernels/ops/optimizer/op.ts";
 import { msSsimLoss, ssimLoss } from "../kernels/ops/ssim/loss.ts";
+import { type BlockGrid, cellCount } from "../kernels/ops/blocks/table.ts";
 import { type Dims3, tensor } from "../kernels/spec.ts";
 import { maskedAutoencoder } from "../model/mae.ts";
 import type { MaeConfig } from "../model/mae.ts";
+import { declareVisibleBlocks, type EncoderLayout, type Masking, sizeOf } from "../model/masking.ts";
 import { networkPreset } from "../model/config.ts";
-import { blockGrid } from "./mask.ts";
+import { blockGrid, keptCapacity } from "./mask.ts";
 import type { RunConfig } from "./config.ts";
 import { addOptimizer, declareLossScale } from "./optimizer.ts";
 
@@ -36,7 +38,15 @@ export interface PretrainGraph {
   readonly phases: CompileOptions["phases"];
   /** Size of the crops that `augment` takes, `[D, H, W]`. */
   readonly cropSize: Dims3;
-  readonly grid: Dims3;
+  readonly layout: EncoderLayout;
+  /** Grid of the masks, and the largest number of visible blocks that a sample may have. */
+  readonly blocks: BlockGrid;
+}
+
+/** How a run's encoder stores its activations. */
+export function encoderLayout({ layout, network: { kind } }: RunConfig): EncoderLayout {
+  if (layout !== "auto") return layout;
+  return kind === "mae" ? "dense-masked" : "blocks";
 }
 
 /** The masked auto-encoder that a run configuration describes. @throws {ConfigError} when it cannot be built */
@@ -50,8 +60,9 @@ export function maeConfig(config: RunConfig): MaeConfig {
  * Builds forward, backward and update of a run.
  *
  * Inputs: `crop` `[M, 1, ...cropSize]`, `transform` `[M, 16]`, `image` `[M, 1, ...patch]` (written by `augment`, or by the host
- * before `evaluate`), `mask` `[M, 1, ...grid]` (1 = visible), `scalars` `[4]`. M = micro-batch. Outputs `reconstruction`,
- * `maskedError`; state `metrics` `[rows, columns]`.
+ * before `evaluate`), `scalars` `[4]`, and what tells visible blocks: `table` `[M, 1 + G + K]` in the block layout, `mask`
+ * `[M, 1, ...grid]` (1 = visible) in the dense-masked one. M = micro-batch. Outputs `reconstruction`, `maskedError`; state
+ * `metrics` `[rows, columns]`.
  *
  * With precision f16 the network, from the image's cast to the reconstruction, and its backward pass are f16; the seed of the
  * gradient is the state `lossScale`, without which most gradients would vanish. `auto`, where nobody resolved it, counts as f32.
@@ -70,7 +81,9 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
   const crop = graph.input("crop", tensor([batch.micro, 1, ...cropSize]));
   const transform = graph.input("transform", tensor([batch.micro, TRANSFORM_LENGTH]));
   const image = graph.input("image", tensor([batch.micro, 1, ...patch]));
-  const mask = graph.input("mask", tensor([batch.micro, 1, ...grid]));
+  const layout = encoderLayout(config);
+  const blocks = { grid, kept: keptCapacity(config.mask.ratio, cellCount(grid)) };
+  const told = declareVisibleBlocks(graph, layout, batch.micro, blocks);
   const scalars = graph.input("scalars", tensor([STEP_SCALARS]));
   const [augmented] = graph.within("augment", () =>
     graph.apply(affineResample, [crop, transform], {
@@ -80,8 +93,13 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
   const [shown] = graph.apply(assign, [image, augmented], {});
   const half = config.precision === "f16";
   const x = half ? scope.at("input").apply(cast, [image], { to: "f16" }) : image;
-  const { reconstruction, visible, decayOnly } = maskedAutoencoder(scope, x, mask, maeConfig(config));
-  const loss = reconstructionLoss(graph, config.loss, reconstruction, image, mask, visible);
+  const { reconstruction, visible, masking, decayOnly } = maskedAutoencoder(
+    scope,
+    x,
+    told,
+    maeConfig(config),
+  );
+  const loss = reconstructionLoss(graph, config.loss, reconstruction, image, masking);
   const [maskedError] = config.loss === "mse"
     ? [loss]
     : graph.apply(reconstructionError, [reconstruction, image, visible], { power: 2, region: "hidden" });
@@ -108,7 +126,8 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
   return {
     graph,
     cropSize,
-    grid,
+    layout,
+    blocks,
     phases: {
       augment: [shown],
       micro: [...accumulated, summed],
@@ -123,10 +142,10 @@ function reconstructionLoss(
   loss: RunConfig["loss"],
   prediction: Value,
   target: Value,
-  mask: Value,
-  visible: Value,
+  masking: Masking,
 ): Value {
   return graph.within("loss", () => {
+    const visible = masking.visible(sizeOf(target));
     const inputs = [prediction, target, visible];
     const single = () =>
       prediction.spec.dtype === "f16" ? graph.apply(cast, [prediction], { to: "f32" })[0] : prediction;
@@ -142,11 +161,11 @@ function reconstructionLoss(
       case "ssim":
         return ssimLoss(graph, single(), target);
       case "ssim-masked":
-        return ssimLoss(graph, single(), target, mask);
+        return ssimLoss(graph, single(), target, visible);
       case "ms-ssim":
         return msSsimLoss(graph, single(), target);
       case "ms-ssim-masked":
-        return msSsimLoss(graph, single(), target, mask);
+        return msSsimLoss(graph, single(), target, visible);
     }
   });
 }

@@ -69,7 +69,7 @@ export class Validation implements Disposable {
     for (let start = 0; start < this.#masks.length; start += micro) {
       const masks = this.#masks.slice(start, start + micro);
       const images = masks.map((_, i) => this.#reader.read(0, start + i).patch);
-      const { error } = await session.evaluate(concatenate(images), concatenate(masks.map(asFloats)), false);
+      const { error } = await session.evaluate(concatenate(images), masks, false);
       const weight = masks.reduce((sum, m) => sum + m.kept.length - m.keptCount, 0);
       total += error * weight;
       hidden += weight;
@@ -85,7 +85,7 @@ export class Validation implements Disposable {
     const repeat = <T>(value: T) => Array.from({ length: batch.micro }, () => value);
     const { reconstruction } = await session.evaluate(
       concatenate(repeat(image)),
-      concatenate(repeat(asFloats(mask))),
+      repeat(mask),
       true,
     );
     using store = openStore(this.store);
@@ -102,8 +102,4 @@ export class Validation implements Disposable {
   [Symbol.dispose](): void {
     this.#reader[Symbol.dispose]();
   }
-}
-
-function asFloats(mask: BlockMask): Float32Array<ArrayBuffer> {
-  return Float32Array.from(mask.kept);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { SampleReader } from "../../data/load_sample.ts";
 import type { RunConfig } from "../../train/config.ts";
+import { maskFromCells } from "../../train/mask.ts";
 import { concatenate, PretrainSession, type StepMetrics } from "../../train/session.ts";
 import { METRIC_ROWS } from "../../train/step.ts";
 import { gpuTest } from "../support/gpu.ts";
@@ -43,6 +44,35 @@ gpuTest("PretrainSession overfits one patch of a generated head", () =>
     assert.ok(means.at(-1)! < 0.45 * means[0], `mean losses of ten steps: ${found}`);
     assert.ok(means.at(-1)! < 0.5 * variance, `mean losses ${found}, variance of the patch ${variance}`);
   }));
+
+gpuTest(
+  "both layouts train alike: losses, gradient norms and weights of steps with different ratios",
+  async () => {
+    const trained = await Promise.all((["blocks", "dense-masked"] as const).map(async (layout) => {
+      const config = tinyConfig({
+        network: { features: [3, 4, 5], blocks: [1, 1, 1] },
+        patch: [16, 16, 24],
+        mask: { block: 2, ratio: { kind: "uniform", low: 0.3, high: 0.9 } },
+        batch: { size: 4, micro: 2 },
+        layout,
+      });
+      using session = await open(config);
+      const steps = 4;
+      for (let step = 0; step < steps; step++) {
+        session.trainStep(step, 1e-3, [0, 1, 2, 3].map((sample) => wavePatch(config, sample)));
+      }
+      return { metrics: await session.readMetrics(0, steps), state: await session.exportState() };
+    }));
+    const [blocks, masked] = trained;
+    for (const key of ["loss", "gradNorm"] as const) {
+      const [found, wanted] = [blocks, masked].map(({ metrics }) => metrics.map((m) => m[key]));
+      assertAllClose(found, wanted, { atol: 0, rtol: 1e-4 }, key);
+    }
+    for (const [name, { data }] of blocks.state) {
+      assertAllClose(data, masked.state.get(name)!.data, { atol: 1e-5, rtol: 1e-4 }, name);
+    }
+  },
+);
 
 gpuTest("readMetrics() keeps the last 64 steps, whenever it is called", async () => {
   const steps = METRIC_ROWS + 9;
@@ -149,10 +179,10 @@ gpuTest(
     assert.equal(silent.length, 4);
     assert.ok(silent.every(([, { data }]) => data.every((v) => v === 0)));
     const { patch } = wavePatch(config, 0);
-    const mask = Float32Array.of(1, 0, 1, 0, 0, 1, 0, 0);
-    const { reconstruction } = await session.evaluate(patch, mask, true);
+    const masks = [maskFromCells(Uint8Array.of(1, 0, 1, 0, 0, 1, 0, 0), [2, 2, 2])];
+    const { reconstruction } = await session.evaluate(patch, masks, true);
     assert.ok(reconstruction!.every((v) => v === 0));
-    assert.equal((await session.evaluate(patch, mask, false)).reconstruction, null);
+    assert.equal((await session.evaluate(patch, masks, false)).reconstruction, null);
     const losses: number[] = [];
     for (let step = 0; step < 20; step++) session.trainStep(step, 0.01, [wavePatch(config, 0)]);
     for (const { loss, finite } of await session.readMetrics(0, 20)) {

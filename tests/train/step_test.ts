@@ -34,14 +34,24 @@ Deno.test("maeConfig() follows the network section of a run", () => {
 
 Deno.test("buildPretrainGraph() declares the inputs, outputs and phases of a run", () => {
   const config = tinyConfig({ batch: { size: 6, micro: 2 }, patch: [16, 24, 32], mask: { block: 8 } });
-  const { graph, grid, cropSize, phases } = buildPretrainGraph(config);
-  assert.deepEqual(grid, [2, 3, 4]);
+  const { graph, blocks, layout, cropSize, phases } = buildPretrainGraph(config);
+  assert.equal(layout, "blocks");
+  assert.deepEqual(
+    blocks,
+    { grid: [2, 3, 4], kept: 10 },
+    "24 cells, at least floor(0.6 x 24) of them hidden",
+  );
   assert.deepEqual(cropSize, [16, 24, 32], "no rotation and no zoom: no margin");
   const shape = (name: string) => graph.find(name).spec.shape.join();
   assert.deepEqual(
-    ["crop", "transform", "image", "mask", "scalars", "metrics"].map(shape),
-    ["2,1,16,24,32", "2,16", "2,1,16,24,32", "2,1,2,3,4", "4", "64,5"],
+    ["crop", "transform", "image", "table", "scalars", "metrics"].map(shape),
+    ["2,1,16,24,32", "2,16", "2,1,16,24,32", `2,${1 + 24 + 10}`, "4", "64,5"],
   );
+  const masked = buildPretrainGraph({ ...config, layout: "dense-masked" });
+  assert.equal(masked.layout, "dense-masked");
+  assert.deepEqual(masked.graph.find("mask").spec.shape, [2, 1, 2, 3, 4]);
+  const plain = buildPretrainGraph({ ...config, network: { ...config.network, kind: "mae" } });
+  assert.equal(plain.layout, "dense-masked");
   assert.deepEqual(graph.outputs.get("reconstruction")!.spec.shape, [2, 1, 16, 24, 32]);
   assert.deepEqual(Object.keys(phases), ["augment", "micro", "update", "evaluate"]);
   const plan = compile(graph, { device: plainDevice, phases });
@@ -88,7 +98,7 @@ for (const loss of lossNames.filter((name) => !name.startsWith("ms-ssim"))) {
       step: 0,
       sample: 0,
     });
-    const { error, reconstruction } = await session.evaluate(patch, Float32Array.from(mask.kept), true);
+    const { error, reconstruction } = await session.evaluate(patch, [mask], true);
     const visible = expandMask(mask.kept, mask.grid, config.patch);
     const masked = meanError(reconstruction!, patch, (i) => visible[i] === 0, 2);
     assertAllClose([error], [masked], { atol: 0, rtol: 1e-5 }, "masked squared error");
