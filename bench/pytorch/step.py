@@ -130,6 +130,16 @@ class Step:
         return seconds
 
 
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # not Linux, or a processor that has no name there
+        return platform.processor() or platform.machine()
+
+
 def longest_kernels(step: Step, count: int = 5) -> List[Dict[str, object]]:
     """Kernels (on a CPU: operations) of one step by their own time."""
     activities = [torch.profiler.ProfilerActivity.CPU]
@@ -171,7 +181,7 @@ def measure(arguments: argparse.Namespace) -> Dict[str, object]:
     return {
         "library": "PyTorch",
         "version": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
+        "device": device_name(device),
         "threads": None if cuda else torch.get_num_threads(),
         "precision": arguments.precision,
         "dtype": str(step.dtype).replace("torch.", ""),
