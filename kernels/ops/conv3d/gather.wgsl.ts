@@ -8,7 +8,7 @@
 // Limits   8 storage bindings at most (three sources, weights, bias, table, output); no workgroup memory
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
 import type { DeviceFacts, DType, KernelSpec } from "../../spec.ts";
-import { kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
+import { kernel, type KernelDraft, load, WORKGROUP } from "../../wgsl/module.ts";
 import {
   accumulator,
   outputParams,
@@ -227,14 +227,13 @@ function multiplyLines(
   taps: readonly Tap[],
 ): string[] {
   const { binding, dtype } = draft.sources[s];
-  const load = (index: string) =>
-    dtype === "f16" ? `f32(${binding.name}[${index}])` : `${binding.name}[${index}]`;
+  const value = (index: string) => load({ ...binding, type: dtype }, index);
   const inPlane = draft.geometry.kernel[1] * draft.geometry.kernel[2];
   const name = (suffix: string, u: Use) => `v${suffix}${u.plane.key}${key(u.y)}${key(u.x)}`;
   const lines: string[] = [];
   for (const reader of readers) {
     const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(reader.suffix, u), u]));
-    for (const [v, u] of points) lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, load)};`);
+    for (const [v, u] of points) lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, value)};`);
   }
   for (const depth of new Set(taps.map((tap) => tap.depth))) {
     lines.push(`let w${depth} = ((wfirst + ${depth}) * p.inChannels + channel) * ${inPlane * tile.quads}u;`);

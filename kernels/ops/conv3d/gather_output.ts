@@ -1,6 +1,6 @@
 /** The output side of a gathered convolution: which tile a thread has, its accumulators, and where they go. */
 import type { DType } from "../../spec.ts";
-import type { Param } from "../../wgsl/module.ts";
+import { output, type Param, store } from "../../wgsl/module.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
 import { type BlockPlacement, type Placement, storedVoxels } from "./placement.ts";
 import type { Tile } from "./tile.ts";
@@ -131,6 +131,7 @@ export function storeLines(draft: OutputDraft, tile: Tile): string[] {
     `let oz = tz * ${tile.size[0]}u; let oy = ty * ${tile.size[1]}u; let ox = tx * ${tile.size[2]}u;`,
     `let at = (oz * p.outH + oy) * p.outW + ox;`,
   ];
+  const result = output(0, "y", draft.outType);
   suffixes(tile).forEach((suffix, m) => {
     if (m > 0) lines.push(`if (first + ${m}u < count) {`);
     for (let q = 0; q < tile.quads; q++) {
@@ -140,13 +141,11 @@ export function storeLines(draft: OutputDraft, tile: Tile): string[] {
         );
         for (const [z, y, x] of cellsOf(tile)) {
           const value = `${accumulator(suffix, [z, y, x], q)}.${"xyzw"[j]}`;
-          const store = `y[to + (${z}u * p.outH + ${y}u) * p.outW + ${x}u] = ${
-            draft.outType === "f16" ? `f16(${value})` : value
-          };`;
+          const stored = store(result, `to + (${z}u * p.outH + ${y}u) * p.outW + ${x}u`, value);
           lines.push(
             inBlocks
-              ? store
-              : `if (oz + ${z}u < p.outD && oy + ${y}u < p.outH && ox + ${x}u < p.outW) { ${store} }`,
+              ? stored
+              : `if (oz + ${z}u < p.outD && oy + ${y}u < p.outH && ox + ${x}u < p.outW) { ${stored} }`,
           );
         }
         lines.push(`} }`);
