@@ -6,7 +6,7 @@ import { ParameterStore } from "./parameters.ts";
 import { buildPipelines } from "./pipelines.ts";
 import { fillPoison, poisonSchedule } from "./poison.ts";
 import { type ProfileClock, timeDispatches } from "./profile.ts";
-import { decodeFloats, encodeFloats, isFloat, StagingRing } from "./transfer.ts";
+import { decodeFloats, encodeFloats, isFloat, StagingRing, writeBytes } from "./transfer.ts";
 
 /** Bytes between uniform blocks: the largest offset alignment that WebGPU allows. */
 const UNIFORM_STRIDE = 256;
@@ -191,7 +191,7 @@ export class Executor implements Disposable {
         `Cannot write ${name}: found ${encoded.byteLength} bytes, wanted ${range.size} [${range.spec.shape}]`,
       );
     }
-    this.gpu.device.queue.writeBuffer(this.buffers[range.buffer], range.offset, encoded);
+    writeBytes(this.gpu.device, this.buffers[range.buffer], range.offset, encoded);
   }
 
   /** Reads a named tensor of f32 or f16 back as f32. Stalls. @throws {PlanError} when it is unknown or of another type */

@@ -2,7 +2,7 @@
 import { PlanError } from "../errors.ts";
 import { elementCount, type Plan } from "../spec.ts";
 import type { Gpu } from "./device.ts";
-import { decodeFloats, encodeFloats, isFloat, StagingRing } from "./transfer.ts";
+import { decodeFloats, encodeFloats, isFloat, StagingRing, writeBytes } from "./transfer.ts";
 
 const ROLES = new Set(["parameter", "state"]);
 
@@ -86,7 +86,7 @@ export class ParameterStore implements Disposable {
         `Cannot write ${name}: found ${values.length} elements, wanted ${wanted} [${range.spec.shape}]`,
       );
     }
-    this.gpu.device.queue.writeBuffer(buffer, range.offset, encodeFloats(values, range.spec));
+    writeBytes(this.gpu.device, buffer, range.offset, encodeFloats(values, range.spec));
   }
 
   /** Reads a tensor of f32 or f16 back, C order. Stalls. @throws {PlanError} when it is unknown or of another type */

@@ -7,25 +7,30 @@ import type { Gpu } from "./device.ts";
  *
  * @throws {DeviceError} with line, column and the line's text when WGSL does not compile
  */
-export function buildPipelines(gpu: Gpu, sources: readonly string[]): Promise<readonly GPUComputePipeline[]> {
-  return Promise.all(sources.map((source) => {
+export async function buildPipelines(
+  gpu: Gpu,
+  sources: readonly string[],
+): Promise<readonly GPUComputePipeline[]> {
+  const pipelines = sources.map((source) => {
     let pipeline = gpu.pipelines.get(source);
     if (!pipeline) {
       pipeline = buildPipeline(gpu.device, source);
       gpu.pipelines.set(source, pipeline);
     }
     return pipeline;
-  }));
+  });
+  // All are waited for, even after an error: Dawn aborts a process that ends with one of its promises open.
+  await Promise.allSettled(pipelines);
+  return await Promise.all(pipelines);
 }
 
 async function buildPipeline(device: GPUDevice, source: string): Promise<GPUComputePipeline> {
   device.pushErrorScope("validation");
   const module = device.createShaderModule({ code: source });
-  const moduleError = device.popErrorScope();
-  const info = await module.getCompilationInfo();
+  const [info, scopeError] = await Promise.all([module.getCompilationInfo(), device.popErrorScope()]);
   const error = info.messages.find((m) => m.type === "error");
-  if (error || await moduleError) {
-    const message = (error?.message ?? (await moduleError)!.message).trim();
+  if (error || scopeError) {
+    const message = (error?.message ?? scopeError!.message).trim();
     const place = error
       ? ` at line ${error.lineNum}, column ${error.linePos}: ${
         (source.split("\n")[error.lineNum - 1] ?? "").trim()

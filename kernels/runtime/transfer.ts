@@ -19,6 +19,16 @@ export function encodeFloats(
   return halves;
 }
 
+/** Writes host data to a device buffer, as plain bytes: Dawn crashes on a Float16Array. @param offset bytes */
+export function writeBytes(
+  device: GPUDevice,
+  buffer: GPUBuffer,
+  offset: number,
+  { buffer: memory, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>,
+): void {
+  device.queue.writeBuffer(buffer, offset, memory, byteOffset, byteLength);
+}
+
 /** Elements of a tensor of `dtype` f32 or f16 from its bytes. */
 export function decodeFloats(bytes: ArrayBuffer, spec: TensorSpec): Float32Array<ArrayBuffer> {
   const count = elementCount(spec.shape);
