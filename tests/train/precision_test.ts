@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DeviceError } from "../../kernels/errors.ts";
+import { describePlanFor } from "../../train/plan_report.ts";
 import { LOSS_SCALE, resolvePrecision, SKIPS_IN_A_ROW } from "../../train/precision.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";
 import { plainDevice } from "../support/device_facts.ts";
@@ -32,3 +33,15 @@ Deno.test("a loss scale that has to settle does not end a run", () => {
   assert.ok(Number.isInteger(halvings) && Number.isInteger(Math.log2(LOSS_SCALE.initial)));
   assert.ok(SKIPS_IN_A_ROW > halvings);
 });
+
+for (const layout of ["blocks", "dense-masked"] as const) {
+  Deno.test(`ResEnc-L at 96^3 needs at most 0.55 of the activation memory in f16, ${layout}`, () => {
+    const facts = { ...plainDevice, f16: true, maxBinding: 2 ** 40, maxBuffer: 2 ** 40 };
+    const bytes = (precision: string) => {
+      const flags = { patch: [96, 96, 96], layout, precision };
+      return describePlanFor(resolveRunConfig({ preset: "paper", flags }), facts).transientBytes;
+    };
+    const [narrow, single] = [bytes("f16"), bytes("f32")];
+    assert.ok(narrow <= 0.55 * single, `f16 ${narrow} bytes, f32 ${single} bytes`);
+  });
+}
