@@ -1,7 +1,7 @@
 """S3D's sparse masked auto-encoder around a residual-encoder U-Net, built from PyTorch's own operations.
 
-Nothing is skipped: a sparse layer is the dense one times the mask, as in the published method. Modules are named so that the
-state dict has the keys of the published checkpoints (each convolution and norm once, under `conv` and `norm`).
+Nothing is skipped: a sparse layer is the dense one times the mask, as in the published method. Modules are named so
+that the state dict has the keys of the published checkpoints (each convolution and norm once, under `conv` and `norm`).
 """
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
@@ -45,7 +45,7 @@ class LevelMask(NamedTuple):
 
     @staticmethod
     def expand(mask: Tensor, size: Sequence[int]) -> Optional["LevelMask"]:
-        """Repeats block cells `[B, 1, d, h, w]` to `size`; None (all visible) when `size` is smaller along every axis."""
+        """Repeats cells `[B, 1, d, h, w]` to `size`; None (all visible) when `size` is smaller along every axis."""
         cells = mask.shape[2:]
         if all(n < m for n, m in zip(size, cells)):
             return None
@@ -62,8 +62,8 @@ class LevelMask(NamedTuple):
 class MaskedInstanceNorm(nn.Module):
     """Instance norm over visible voxels; hidden ones become 0.
 
-    `gather` collects the visible voxels, normalises them with the library's kernel and scatters them back; `dense` computes
-    the same from sums over the masked tensor.
+    `gather` collects the visible voxels, normalises them with the library's kernel and scatters them back; `dense`
+    computes the same from sums over the masked tensor.
     """
 
     def __init__(self, channels: int, affine: bool = True) -> None:
@@ -182,7 +182,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Transposed convolution, concatenation (upsampled first), one conv block per level; a head per level, the last is used."""
+    """Per level: transposed convolution, concatenation (upsampled first), conv block, head; the last head is used."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
@@ -214,8 +214,8 @@ class S3D(nn.Module):
         self.densify_norms = nn.ModuleList([MaskedInstanceNorm(n, affine=False) for n in features])
         projections = [conv3d(n, n, (3, 3, 3)) for n in features[1:]]
         self.densify_projs = nn.ModuleList([nn.Identity()] + projections)
-        tokens = [nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, n, 1, 1, 1), 0, 0.02, -0.02, 0.02)) for n in features]
-        self.mask_tokens = nn.ParameterList(tokens)
+        tokens = [nn.init.trunc_normal_(torch.zeros(1, n, 1, 1, 1), 0, 0.02, -0.02, 0.02) for n in features]
+        self.mask_tokens = nn.ParameterList([nn.Parameter(token) for token in tokens])
 
     def level_masks(self, mask: Tensor, size: Sequence[int]) -> List[Optional[LevelMask]]:
         masks = []

@@ -1,4 +1,4 @@
-"""The published optimizer step: SGD with Nesterov momentum, weight decay, gradient clipping, loss scaling under autocast."""
+"""The published optimizer step: Nesterov SGD, weight decay, gradient clipping, loss scaling under autocast."""
 import torch
 from torch import Tensor, nn
 

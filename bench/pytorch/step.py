@@ -37,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--widths", default="resenc-l", help=f"{', '.join(PRESETS)}, or features such as 32,64,128")
     parser.add_argument("--blocks", help="residual blocks of each stage, with features (default: 1 each)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument("--norm", choices=("gather", "dense"), default="gather", help="how visible voxels are normalised")
+    parser.add_argument("--norm", choices=("gather", "dense"), default="gather", help="masked norm")
     parser.add_argument("--channels-last", action="store_true", help="channels-last memory format")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int, default=10, help="timed steps (default: 10)")
@@ -51,9 +51,11 @@ def parse_arguments() -> argparse.Namespace:
         parser.error(f"--batch {arguments.batch} is not a multiple of --micro {arguments.micro}")
     if arguments.precision == "tf32" and not arguments.device.startswith("cuda"):
         parser.error("tf32 is a mode of CUDA devices: choose fp32 or amp")
-    multiple = math.lcm(2 ** (len(architecture(arguments).features) - 1), arguments.block)
-    if arguments.patch % multiple or arguments.patch == 2 ** (len(architecture(arguments).features) - 1):
-        parser.error(f"--patch {arguments.patch} does not suit: choose a multiple of {multiple} with more than one voxel at the coarsest stage")
+    coarsest = 2 ** (len(architecture(arguments).features) - 1)
+    multiple = math.lcm(coarsest, arguments.block)
+    if arguments.patch % multiple or arguments.patch == coarsest:
+        wanted = f"a multiple of {multiple}, above {coarsest}"
+        parser.error(f"Cannot use --patch {arguments.patch} with this network and --block: wanted {wanted}")
     return arguments
 
 
@@ -212,7 +214,8 @@ def measure(arguments: argparse.Namespace) -> Dict[str, object]:
 def describe(result: Dict[str, object]) -> str:
     lines = [
         f"PyTorch {result['version']} on {result['device']}, {result['precision']} ({result['dtype']})",
-        f"{result['widths']} {result['patch']}^3, batch {result['batch']} of {result['micro']}, ratio {result['ratio']}",
+        f"{result['widths']} {result['patch']}^3, batch {result['batch']} of {result['micro']},"
+        f" ratio {result['ratio']}",
         f"parameters   {result['parameters']:,}",
         f"step         {result['medianMs']:.1f} ms (least {result['minMs']:.1f} of {result['steps']})",
         f"forward      {result['forwardMs']:.1f} ms",
