@@ -6,8 +6,11 @@ import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { StagingRing } from "../../kernels/runtime/transfer.ts";
+import { blockTable, blockTableRow } from "../../kernels/ops/blocks/table.ts";
 import { type Dims3, elementCount, tensor } from "../../kernels/spec.ts";
+import type { EncoderLayout, VisibleBlocks } from "../../model/masking.ts";
 import { testGpu } from "../support/gpu.ts";
+import type { Contents } from "../support/ops.ts";
 import type { Checker, GoldenCase, GoldenGroup, TensorRef } from "./support.ts";
 
 /** Contents of one graph input. */
@@ -27,14 +30,45 @@ export function recorded(group: GoldenGroup, ref: TensorRef): Fed {
   };
 }
 
+/** Visible cells of each sample of a recorded mask `[N, 1, g0, g1, g2]`. */
+function samplesOf({ shape, data }: Fed): Float32Array<ArrayBuffer>[] {
+  const cells = elementCount(shape.slice(1));
+  return Array.from({ length: shape[0] }, (_, n) => data.slice(n * cells, (n + 1) * cells));
+}
+
+/** Numbers of visible cells, sample by sample. */
+export function visibleCounts(mask: Fed): number[] {
+  return samplesOf(mask).map((sample) => sample.reduce((sum, v) => sum + v, 0));
+}
+
+/** Grid of recorded masks and room for the most visible blocks that any sample of them has. */
+export function tableGrid(masks: readonly Fed[]): { grid: Dims3; kept: number } {
+  const grid = masks[0].shape.slice(2) as unknown as Dims3;
+  return { grid, kept: Math.max(...masks.flatMap(visibleCounts)) };
+}
+
+/** Contents of the block table of a recorded mask. */
+export function tableOf(mask: Fed, at: { grid: Dims3; kept: number }): Int32Array<ArrayBuffer> {
+  return Int32Array.from(samplesOf(mask).flatMap((sample) => [...blockTableRow(sample, at)]));
+}
+
 /** A graph whose inputs already have contents. */
 export class FedGraph {
   readonly graph = new Graph();
-  readonly feeds = new Map<Value, Float32Array<ArrayBuffer>>();
+  readonly feeds = new Map<Value, Contents>();
 
   /** Declares an input. */
   input(name: string, fed: Fed): Value {
     return this.feed(this.graph.input(name, tensor(fed.shape)), fed);
+  }
+
+  /** Declares what tells the visible blocks of a recorded mask in a layout. */
+  visibleBlocks(layout: EncoderLayout, mask: Fed): VisibleBlocks {
+    if (layout === "dense-masked") return this.input("mask", mask);
+    const at = tableGrid([mask]);
+    const table = this.graph.input("table", blockTable(mask.shape[0], at));
+    this.feeds.set(table, tableOf(mask, at));
+    return { ...at, table };
   }
 
   /** Gives contents to an input or parameter that is declared already. @throws {Error} when the sizes differ */
@@ -65,7 +99,8 @@ export class FedGraph {
     using executor = await Executor.create(gpu, plan);
     for (const [value, data] of this.feeds) if (plan.named[value.name]) executor.write(value.name, data);
     executor.run("run");
-    const contents = new Map<Value, Float32Array>(this.feeds);
+    const contents = new Map<Value, Float32Array>();
+    for (const [value, data] of this.feeds) if (data instanceof Float32Array) contents.set(value, data);
     const found = await readTogether(executor, computed.map((_, i) => `read back ${i}`));
     computed.forEach((v, i) => contents.set(v, found[i]));
     return new Map([...targets].map(([name, v]) => [name, contents.get(v)!]));
@@ -105,7 +140,7 @@ export interface RecordedCall {
   readonly constant?: readonly string[];
   /** Contents of the gradient of the output. */
   readonly gradOutput: Fed;
-  build(graph: Graph, inputs: Readonly<Record<string, Value>>): Value;
+  build(graph: Graph, inputs: Readonly<Record<string, Value>>, fed: FedGraph): Value;
 }
 
 /** Results of a call: `y`, and `grad_<input>` for every input that receives a gradient. */
@@ -114,7 +149,7 @@ export async function runCall(call: RecordedCall): Promise<Map<string, Float32Ar
   const inputs = Object.fromEntries(
     Object.entries(call.inputs).map(([name, at]) => [name, fed.input(name, at)]),
   );
-  const y = call.build(fed.graph, inputs);
+  const y = call.build(fed.graph, inputs, fed);
   const seed = fed.input("gradient of the output", call.gradOutput);
   if (String(y.spec.shape) !== String(seed.spec.shape)) {
     throw new Error(`the output has shape [${y.spec.shape}], its recorded gradient [${seed.spec.shape}]`);

@@ -1,7 +1,8 @@
 /**
  * Compares this project with recorded values of the reference implementations: every folder of GOLDEN_DIR is one group.
- * Prints a line a group and closes with `N passed, N failed, N skipped`; exit code 1 on any miss or unknown group.
+ * Prints a line for each group and layout of the sparse encoder, and closes with `N passed, N failed, N skipped`; exit code 1 on any miss or unknown group.
  */
+import type { EncoderLayout } from "../../model/masking.ts";
 import { Checker, goldenDir, type GoldenGroup, type GoldenModule, openGroup } from "./support.ts";
 
 const MODULES: Readonly<Record<string, () => Promise<GoldenModule>>> = {
@@ -27,15 +28,16 @@ const PENDING: Readonly<Record<string, string>> = {
 
 type Outcome = "passed" | "failed" | "skipped";
 
+const LABEL_WIDTH = 32;
+
 /** Registry key of a group: the folder's name, or the manifest's own group name when the folder was renamed. */
 function registryKey(group: GoldenGroup): string | null {
   return [group.name, group.manifest.group].find((name) => name in MODULES || name in PENDING) ?? null;
 }
 
-/** Runs one folder and prints its line. */
-async function runFolder(dir: string): Promise<Outcome> {
-  const started = performance.now();
-  const label = dir.split("/").at(-1)!.padEnd(20);
+/** Runs one folder, in every layout that it has, and prints a line each. */
+async function runFolder(dir: string): Promise<Outcome[]> {
+  const label = dir.split("/").at(-1)!.padEnd(LABEL_WIDTH);
   try {
     const group = openGroup(dir);
     const key = registryKey(group);
@@ -43,24 +45,40 @@ async function runFolder(dir: string): Promise<Outcome> {
       console.log(
         `${label} FAILED   unknown group ${group.manifest.group}: add tests/golden/groups/<group>.ts and register it`,
       );
-      return "failed";
+      return ["failed"];
     }
     if (key in PENDING) {
       console.log(`${label} pending  ${PENDING[key]}`);
-      return "skipped";
+      return ["skipped"];
     }
-    const check = new Checker((ref) => group.tensor(ref));
-    await (await MODULES[key]()).run(group, check);
-    for (const { id } of group.manifest.cases) {
-      if (!check.sawCase(id)) check.miss(id, "case", "nothing was compared");
-    }
-    if (check.tensors + check.values === 0) check.miss(group.name, "group", "nothing was compared");
-    printGroup(label, check, performance.now() - started);
-    return check.missCount > 0 ? "failed" : "passed";
+    const module = await MODULES[key]();
+    const outcomes: Outcome[] = [];
+    for (const layout of module.layouts ?? [null]) outcomes.push(await runGroup(group, module, layout));
+    return outcomes;
   } catch (error) {
     console.log(`${label} FAILED   ${error instanceof Error ? error.stack ?? error.message : error}`);
-    return "failed";
+    return ["failed"];
   }
+}
+
+/** Runs a group in a layout and prints its line. */
+async function runGroup(
+  group: GoldenGroup,
+  module: GoldenModule,
+  layout: EncoderLayout | null,
+): Promise<Outcome> {
+  const started = performance.now();
+  const { inLayout } = module;
+  const cases = group.manifest.cases.filter((c) => layout === null || !inLayout || inLayout(c, layout));
+  const check = new Checker((ref) => group.tensor(ref));
+  await module.run({ ...group, manifest: { ...group.manifest, cases } }, check, layout ?? "dense-masked");
+  for (const { id } of cases) {
+    if (!check.sawCase(id)) check.miss(id, "case", "nothing was compared");
+  }
+  if (check.tensors + check.values === 0) check.miss(group.name, "group", "nothing was compared");
+  const label = layout === null ? group.name : `${group.name}, ${layout}`;
+  printGroup(label.padEnd(LABEL_WIDTH), check, performance.now() - started);
+  return check.missCount > 0 ? "failed" : "passed";
 }
 
 function printGroup(label: string, check: Checker, ms: number): void {
@@ -109,7 +127,7 @@ async function main(prefixes: readonly string[]): Promise<number> {
   }
   const folders = groupFolders(root, prefixes);
   const counts: Record<Outcome, number> = { passed: 0, failed: 0, skipped: 0 };
-  for (const folder of folders) counts[await runFolder(folder)]++;
+  for (const folder of folders) for (const outcome of await runFolder(folder)) counts[outcome]++;
   if (folders.length === 0) {
     console.log(`No group in ${root}${prefixes.length ? ` starts with ${prefixes.join(" or ")}` : ""}`);
     counts.failed++;

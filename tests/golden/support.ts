@@ -1,5 +1,7 @@
 import { decodeSafetensors, type SafetensorsTensor } from "../../data/safetensors.ts";
-import { type Manifest, parseManifest, type TensorRef } from "./manifest.ts";
+import type { EncoderLayout } from "../../model/masking.ts";
+import type { Checker } from "./checker.ts";
+import { type GoldenCase, type Manifest, parseManifest, type TensorRef } from "./manifest.ts";
 
 export { Checker, type Miss } from "./checker.ts";
 export { type GoldenCase, goldenNumber, type Manifest, type TensorRef, type Tolerance } from "./manifest.ts";
@@ -21,7 +23,11 @@ export interface GoldenGroup {
 
 /** Shape of a group module: compares every case of the group. */
 export interface GoldenModule {
-  run(group: GoldenGroup, check: import("./checker.ts").Checker): Promise<void>;
+  /** Layouts of the sparse encoder that the group is compared in, one after another; without, it has no such encoder. */
+  readonly layouts?: readonly EncoderLayout[];
+  /** Whether a case has something to compare in a layout; without, every case has. */
+  readonly inLayout?: (c: GoldenCase, layout: EncoderLayout) => boolean;
+  run(group: GoldenGroup, check: Checker, layout: EncoderLayout): Promise<void>;
 }
 
 /** Opens a group folder (manifest.json beside *.safetensors); files are read when first needed. */

@@ -11,7 +11,9 @@ import { type Dims3, tensor } from "../../kernels/spec.ts";
 import { NORM_EPS } from "../../model/config.ts";
 import { maskedAutoencoder } from "../../model/mae.ts";
 import { resEncUNet } from "../../model/unet.ts";
-import type { FedGraph } from "./gpu.ts";
+import { declareVisibleBlocks, type EncoderLayout } from "../../model/masking.ts";
+import type { Contents } from "../support/ops.ts";
+import { type FedGraph, recorded, tableGrid, tableOf } from "./gpu.ts";
 import {
   namedNetwork,
   networkConfig,
@@ -21,18 +23,24 @@ import {
 } from "./network.ts";
 import type { GoldenCase, GoldenGroup } from "./support.ts";
 
-/** A network with its loss; `stepInputs` are inputs whose contents come from `<name><step>` or `<name><step>_<rest>` each step. */
+/** An input with its contents in every step. */
+export interface StepInput {
+  readonly value: Value;
+  readonly contents: (step: number) => Contents;
+}
+
+/** A network with its loss, and the inputs that change from step to step. */
 export interface Task {
   readonly loss: Value;
-  readonly stepInputs: readonly { readonly value: Value; readonly recordedAs: (step: number) => string }[];
+  readonly stepInputs: readonly StepInput[];
   readonly decayOnly: readonly Value[];
 }
 
 /** The network and loss of a recorded run. @throws {Error} when the loss is unknown */
-export function buildTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task {
+export function buildTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph, layout: EncoderLayout): Task {
   switch (c.attributes.loss) {
     case "SparkLoss":
-      return sparseTask(group, c, fed);
+      return sparseTask(group, c, fed, layout);
     case "DC_and_CE_loss":
       return supervisedTask(group, c, fed);
     case "mean squared error":
@@ -42,19 +50,43 @@ export function buildTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Tas
   }
 }
 
-function stepInput(c: GoldenCase, fed: FedGraph, name: string, recordedAs: (step: number) => string) {
-  return { value: fed.graph.input(name, tensor(c.inputs[recordedAs(0)].shape)), recordedAs };
+/** An input whose contents are recorded as `recordedAs(step)`. */
+function stepInput(
+  group: GoldenGroup,
+  c: GoldenCase,
+  fed: FedGraph,
+  name: string,
+  recordedAs: (step: number) => string,
+): StepInput {
+  return {
+    value: fed.graph.input(name, tensor(c.inputs[recordedAs(0)].shape)),
+    contents: (step) => recorded(group, c.inputs[recordedAs(step)]).data,
+  };
+}
+
+/** What tells the visible blocks of every step in a layout. */
+function stepMasks(group: GoldenGroup, c: GoldenCase, fed: FedGraph, layout: EncoderLayout) {
+  const masks = Array.from(
+    { length: Number(c.attributes.steps) },
+    (_, i) => recorded(group, c.inputs[`mask${i}`]),
+  );
+  const at = tableGrid(masks);
+  const told = declareVisibleBlocks(fed.graph, layout, masks[0].shape[0], at);
+  const input: StepInput = "table" in told
+    ? { value: told.table, contents: (step) => tableOf(masks[step], at) }
+    : { value: told, contents: (step) => masks[step].data };
+  return { told, input };
 }
 
 /** Sparse pre-training; the reference feeds the unmasked patch to the stem. */
-function sparseTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task {
+function sparseTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph, layout: EncoderLayout): Task {
   const network = namedNetwork<RecordedNetwork>(group, c);
-  const x = stepInput(c, fed, "x", (step) => `x${step}`);
-  const mask = stepInput(c, fed, "mask", (step) => `mask${step}`);
+  const x = stepInput(group, c, fed, "x", (step) => `x${step}`);
+  const mask = stepMasks(group, c, fed, layout);
   const { reconstruction, visible, decayOnly } = maskedAutoencoder(
     new Scope(fed.graph),
     x.value,
-    mask.value,
+    mask.told,
     {
       kind: sparseKind(network),
       network: networkConfig(network.architecture),
@@ -63,13 +95,13 @@ function sparseTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task {
   );
   const attrs = { power: 2, region: "hidden" } as const;
   const [loss] = fed.graph.apply(reconstructionError, [reconstruction, x.value, visible], attrs);
-  return { loss, stepInputs: [x, mask], decayOnly };
+  return { loss, stepInputs: [x, mask.input], decayOnly };
 }
 
 /** Dice and cross-entropy with deep supervision; outputs with weight 0 are left out, so their heads get no gradient. */
 function supervisedTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task {
   const network = namedNetwork<RecordedNetwork>(group, c);
-  const x = stepInput(c, fed, "x", (step) => `x${step}`);
+  const x = stepInput(group, c, fed, "x", (step) => `x${step}`);
   const { outputs } = resEncUNet(new Scope(fed.graph), x.value, networkConfig(network.architecture));
   const weights = (c.attributes.deep_supervision_weights ?? [1]) as number[];
   if (weights.length !== outputs.length) {
@@ -78,7 +110,7 @@ function supervisedTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task 
   const stepInputs = [x];
   const losses = outputs.flatMap((logits, i): Value[] => {
     if (weights[i] === 0) return [];
-    const labels = stepInput(c, fed, `target ${i}`, (step) => `target${step}_${i}`);
+    const labels = stepInput(group, c, fed, `target ${i}`, (step) => `target${step}_${i}`);
     stepInputs.push(labels);
     return [
       fed.graph.apply(diceCe, [logits, labels.value], {
@@ -97,8 +129,8 @@ function supervisedTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task 
 /** A row of layers, described as `0 Conv3d(1,6,k3,p1); 1 InstanceNorm3d(6); 2 LeakyReLU(0.01); ...`. */
 function sequentialTask(group: GoldenGroup, c: GoldenCase, fed: FedGraph): Task {
   const network = namedNetwork<RecordedState & { layers: string }>(group, c);
-  const x = stepInput(c, fed, "x", (step) => `x${step}`);
-  const y = stepInput(c, fed, "y", (step) => `y${step}`);
+  const x = stepInput(group, c, fed, "x", (step) => `x${step}`);
+  const y = stepInput(group, c, fed, "y", (step) => `y${step}`);
   const prediction = network.layers.split(";").map((layer) => layer.trim()).reduce((value, layer) => {
     const [, index, name, options] = layer.match(/^(\d+) (\w+)\((.*)\)$/) ?? [];
     const parameter = (which: string) =>

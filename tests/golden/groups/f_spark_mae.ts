@@ -4,6 +4,7 @@ import { reconstructionError, type ReconstructionErrorAttrs } from "../../../ker
 import { expandMask } from "../../../kernels/ops/mask/op.ts";
 import type { Dims3 } from "../../../kernels/spec.ts";
 import { maskedAutoencoder } from "../../../model/mae.ts";
+import type { EncoderLayout } from "../../../model/masking.ts";
 import { eachCase, FedGraph, recorded } from "../gpu.ts";
 import {
   checkGradients,
@@ -27,10 +28,18 @@ const LOSSES: Readonly<Record<string, ReconstructionErrorAttrs>> = {
   L1Loss_NoMask: { power: 1, region: "all" },
 };
 
+/** Layouts of the sparse encoder in which steps are compared. */
+export const layouts = ["dense-masked", "blocks"] as const;
+
+/** Losses know no layout: they are compared once. */
+export function inLayout({ op }: GoldenCase, layout: EncoderLayout): boolean {
+  return layout === "dense-masked" || op.endsWith("_step");
+}
+
 /** Compares every recorded training step and loss. */
-export async function run(group: GoldenGroup, check: Checker): Promise<void> {
+export async function run(group: GoldenGroup, check: Checker, layout: EncoderLayout): Promise<void> {
   await eachCase(group, check, async (c) => {
-    if (c.op === "spark3d_step" || c.op === "dense_mae_step") return await runStep(group, check, c);
+    if (c.op === "spark3d_step" || c.op === "dense_mae_step") return await runStep(group, check, c, layout);
     if (c.op in LOSSES) return await runLoss(group, check, c);
     if (isSsimOp(c.op)) return await runSsimCase(group, c, check);
     throw new Error(`unknown op ${c.op}`);
@@ -38,12 +47,17 @@ export async function run(group: GoldenGroup, check: Checker): Promise<void> {
 }
 
 /** Reconstruction, masked squared error and gradients of one step; sparse networks see the unmasked patch at their stem. */
-async function runStep(group: GoldenGroup, check: Checker, c: GoldenCase): Promise<void> {
+async function runStep(
+  group: GoldenGroup,
+  check: Checker,
+  c: GoldenCase,
+  layout: EncoderLayout,
+): Promise<void> {
   const network = namedNetwork<RecordedNetwork>(group, c);
   const fed = new FedGraph();
   const { graph } = fed;
   const image = fed.input("x", recorded(group, c.inputs.x));
-  const mask = fed.input("mask", recorded(group, c.inputs.mask));
+  const mask = fed.visibleBlocks(layout, recorded(group, c.inputs.mask));
   const { reconstruction, visible, decayOnly } = maskedAutoencoder(new Scope(graph), image, mask, {
     kind: c.op === "dense_mae_step" ? "mae" : sparseKind(network),
     network: networkConfig(network.architecture),

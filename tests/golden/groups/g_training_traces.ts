@@ -7,8 +7,9 @@ import { tensor } from "../../../kernels/spec.ts";
 import type { RunConfig } from "../../../train/config.ts";
 import { addOptimizer, stepScalars } from "../../../train/optimizer.ts";
 import { polyLr } from "../../../train/schedule.ts";
+import type { EncoderLayout } from "../../../model/masking.ts";
 import { testGpu } from "../../support/gpu.ts";
-import { eachCase, FedGraph, readTogether, recorded } from "../gpu.ts";
+import { eachCase, FedGraph, readTogether } from "../gpu.ts";
 import { loadState, namedNetwork, recordedStart, type RecordedState } from "../network.ts";
 import { buildTask, type Task } from "../training_task.ts";
 import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
@@ -21,12 +22,20 @@ interface Trace {
   readonly lr?: number[];
 }
 
+/** Layouts of the sparse encoder in which its run is repeated. */
+export const layouts = ["dense-masked", "blocks"] as const;
+
+/** Runs without a sparse encoder are repeated once. */
+export function inLayout({ attributes }: GoldenCase, layout: EncoderLayout): boolean {
+  return layout === "dense-masked" || attributes.loss === "SparkLoss";
+}
+
 /** Repeats every recorded run with the nodes that training uses. */
-export async function run(group: GoldenGroup, check: Checker): Promise<void> {
+export async function run(group: GoldenGroup, check: Checker, layout: EncoderLayout): Promise<void> {
   await eachCase(group, check, async (c) => {
     if (c.op !== "training_trace") throw new Error(`unknown op ${c.op}`);
     const fed = new FedGraph();
-    const task = buildTask(group, c, fed);
+    const task = buildTask(group, c, fed, layout);
     await train(group, check, c, fed, task);
   });
 }
@@ -98,9 +107,7 @@ async function train(
     if (trace.lr) {
       check.closeNumber(c.id, `learning rate ${step}`, lr, trace.lr[step], { atol: 0, rtol: 1e-12 });
     }
-    for (const { value, recordedAs } of task.stepInputs) {
-      executor.write(value.name, recorded(group, c.inputs[recordedAs(step)]).data);
-    }
+    for (const { value, contents } of task.stepInputs) executor.write(value.name, contents(step));
     executor.write("scalars", stepScalars(optimizer, lr, step, 0));
     executor.clearAccumulators();
     executor.run("micro");
