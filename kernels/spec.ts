@@ -68,6 +68,14 @@ export interface PortRef {
 /** How a kernel touches a binding. */
 export type Access = "read" | "read_write";
 
+/** A tensor that a kernel touches. */
+export interface KernelBinding {
+  readonly port: PortRef;
+  readonly access: Access;
+  /** Whether the kernel reads and writes its elements as f16. */
+  readonly half: boolean;
+}
+
 /**
  * One dispatch. The WGSL text is also the key of the pipeline cache; shapes that do not change the code travel in
  * `params`, so that one pipeline serves many layers.
@@ -77,7 +85,7 @@ export interface KernelSpec {
   readonly source: string;
   /** Bytes of the uniform block bound after the storage bindings. */
   readonly params: Uint8Array<ArrayBuffer>;
-  readonly bindings: readonly { readonly port: PortRef; readonly access: Access }[];
+  readonly bindings: readonly KernelBinding[];
   readonly workgroups: readonly [number, number, number];
 }
 

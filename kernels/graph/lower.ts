@@ -1,5 +1,5 @@
 /** Turns the steps of a phase into kernels and gives every binding its storage. */
-import { LimitError } from "../errors.ts";
+import { LimitError, ShapeError } from "../errors.ts";
 import {
   byteLength,
   type Cost,
@@ -45,6 +45,7 @@ const NO_COST: Cost = { flop: 0, bytesRead: 0, bytesWritten: 0 };
  *
  * @throws {PlanError} as `assignStorage`
  * @throws {LimitError} when a kernel exceeds the device
+ * @throws {ShapeError} when an operation takes f32 only and finds f16
  */
 export function lowerPhase(
   graph: Graph,
@@ -92,12 +93,13 @@ export function lowerPhase(
     const remade = remakes.map(({ made, of }) => ({ tenant: made.name, of: of.name }));
     if (number) remade.push(...scratch.map(({ tag }) => ({ tenant: tag, of: tag.slice(0, -number.length) })));
     lowering.kernels.forEach((kernel, k) => {
-      const bindings = kernel.bindings.map(({ port }) => {
+      const bindings = kernel.bindings.map(({ port, half }) => {
         if (port.kind === "scratch") {
           const tenant = scratch[port.index];
           return { tag: tenant.tag, storage: tenant, bytes: tenant.bytes };
         }
         const value = port.kind === "input" ? inputs[port.index] : outputs[port.index];
+        checkType(kernel.label, value, half);
         const place = value.role === "node" ? live(of.get(value)!) : value;
         if (!isPersistent(place)) place.last = dispatches.length;
         return { tag: value.name, storage: place, bytes: byteLength(value.spec) };
@@ -152,6 +154,17 @@ function stepCost(step: Step): Cost {
     bytesRead: cost.bytesRead + bytes(onto),
     bytesWritten: cost.bytesWritten,
   };
+}
+
+/** An operation that knows nothing of f16 would take two elements for one. @throws {ShapeError} */
+function checkType(kernel: string, { name, spec: { dtype } }: Value, half: boolean): void {
+  if ((dtype === "f16") === half) return;
+  const [found, wanted] = half ? [dtype, "f16"] : [dtype, "f32"];
+  throw new ShapeError(`Cannot bind ${name} in ${kernel}: it is ${found}, wanted ${wanted}: cast it first`, {
+    op: kernel,
+    found,
+    wanted,
+  });
 }
 
 function checkKernel(

@@ -100,7 +100,7 @@ export function kernel(draft: KernelDraft): KernelSpec {
     label: draft.label,
     source,
     params: paramBytes(Object.values(params)),
-    bindings: draft.bindings.map(({ port, access }) => ({ port, access: access ?? "read" })),
+    bindings: draft.bindings.map((b) => ({ port: b.port, access: b.access ?? "read", half: isHalf(b) })),
     workgroups,
   };
 }

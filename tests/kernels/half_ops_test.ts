@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { LimitError, ShapeError } from "../../kernels/errors.ts";
+import { Graph } from "../../kernels/graph/graph.ts";
+import { compile } from "../../kernels/graph/plan.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { gatherBlocks, scatterBlocks } from "../../kernels/ops/blocks/op.ts";
 import type { BlockGrid } from "../../kernels/ops/blocks/table.ts";
@@ -10,6 +12,7 @@ import { leakyRelu, leakyReluGradient } from "../../kernels/ops/leaky_relu/op.ts
 import { reconstructionError } from "../../kernels/ops/loss/op.ts";
 import { applyMask, tokenFill } from "../../kernels/ops/mask/op.ts";
 import { maxPool3d } from "../../kernels/ops/pool/max_pool.ts";
+import { sumSquares } from "../../kernels/ops/optimizer/clip.ts";
 import { avgPool3d } from "../../kernels/ops/pool/op.ts";
 import { type Dims3, type OpDef, tensor } from "../../kernels/spec.ts";
 import { blockInput, tableInput } from "../support/blocks.ts";
@@ -191,6 +194,18 @@ Deno.test("operations refuse to mix f32 and f16 and name the tensors", () => {
     attrs,
     [tensor(single.shape, "i32"), single],
     "prediction is i32, wanted f32 or f16",
+  );
+});
+
+Deno.test("compile() refuses f16 where an operation takes f32 only", () => {
+  const graph = new Graph();
+  const x = graph.input("x", tensor([1, 1, 4, 4, 4], "f16"));
+  const [y] = graph.apply(sumSquares, [x], {});
+  assert.throws(
+    () => compile(graph, { device: { ...plainDevice, f16: true }, phases: { run: [y] } }),
+    (error) =>
+      error instanceof ShapeError &&
+      error.message === "Cannot bind x in sumSquares 64 partial: it is f16, wanted f32: cast it first",
   );
 });
 
