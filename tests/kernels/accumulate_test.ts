@@ -5,7 +5,7 @@ import { compile } from "../../kernels/graph/plan.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { add } from "../../kernels/ops/add/op.ts";
-import { normParameterGradient } from "../../kernels/ops/instance_norm/op.ts";
+import { normParameterGradient } from "../../kernels/ops/instance_norm/gradient.ts";
 import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
 import { tokenGradient } from "../../kernels/ops/mask/op.ts";
 import { avgPool3dGradient } from "../../kernels/ops/pool/op.ts";

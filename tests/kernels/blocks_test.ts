@@ -4,7 +4,8 @@ import { appendTokenChannel } from "../../kernels/ops/blocks/append_token_channe
 import { hiddenMask, keptMask } from "../../kernels/ops/blocks/masks.ts";
 import { gatherBlocks, scatterBlocks } from "../../kernels/ops/blocks/op.ts";
 import { type BlockGrid, blockTable, blockTableRow } from "../../kernels/ops/blocks/table.ts";
-import { instanceNorm, type InstanceNormAttrs } from "../../kernels/ops/instance_norm/op.ts";
+import type { InstanceNormAttrs } from "../../kernels/ops/instance_norm/inputs.ts";
+import { instanceNorm } from "../../kernels/ops/instance_norm/op.ts";
 import { applyMask } from "../../kernels/ops/mask/op.ts";
 import { maxPool3d } from "../../kernels/ops/pool/max_pool.ts";
 import { avgPool3d } from "../../kernels/ops/pool/op.ts";

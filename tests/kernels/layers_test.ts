@@ -1,5 +1,6 @@
 import { convTranspose3d } from "../../kernels/ops/conv_transpose3d/op.ts";
-import { instanceNorm, type InstanceNormAttrs } from "../../kernels/ops/instance_norm/op.ts";
+import type { InstanceNormAttrs } from "../../kernels/ops/instance_norm/inputs.ts";
+import { instanceNorm } from "../../kernels/ops/instance_norm/op.ts";
 import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
 import { applyMask, expandMask, tokenFill } from "../../kernels/ops/mask/op.ts";
 import { maxPool3d } from "../../kernels/ops/pool/max_pool.ts";

@@ -1,5 +1,5 @@
 /** Float64 instance norm forward and backward, plain loops. */
-import type { InstanceNormAttrs } from "./op.ts";
+import type { InstanceNormAttrs } from "./inputs.ts";
 
 /** Inputs of the forward pass; null where absent. */
 export interface NormForwardInputs {
