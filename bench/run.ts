@@ -5,7 +5,7 @@
  *   --full            every shape that fits the adapter, however long it takes
  *   --budget=SECONDS  time for the operations, default 140
  *   --step[=PRESET]   whole training steps of a run preset instead, default demo; and the host's cost of a dispatch
- *   --adapter=NAME    auto, high, low or software
+ *   --adapter=NAME    auto, high, low, software or dawn
  *   --config=FILE     settings of a run that win over the preset's, for --step
  *   --json            JSON lines only, notes on stderr
  *   --save            keep the results in bench/results
@@ -13,7 +13,8 @@
  * Lines of two runs are compared by bench/compare.ts. Exit code 1 when an operation disagrees with its reference.
  */
 import { parseArgs } from "node:util";
-import { type AdapterChoice, openGpu } from "../kernels/runtime/device.ts";
+import { openGpu } from "../kernels/runtime/device.ts";
+import { ADAPTER_CHOICES } from "../kernels/runtime/provider.ts";
 import { chooseClock } from "./clock.ts";
 import { copyCase, fmaCase, measureRoofline } from "./roofline.ts";
 import { hostCost } from "./host_cost.ts";
@@ -30,7 +31,7 @@ const USAGE =
   --full            every shape that fits the adapter, however long it takes
   --budget=SECONDS  time for the operations (default: 140)
   --step[=PRESET]   whole training steps of a run preset instead (default: demo), and the host's cost of a dispatch
-  --adapter=NAME    auto, high, low or software (default: auto)
+  --adapter=NAME    auto, high, low, software or dawn (default: auto)
   --config=FILE     settings of a run that win over the preset's, for --step; as for spark3d pretrain
   --json            JSON lines only, notes on stderr
   --save            keep the results in bench/results`;
@@ -61,8 +62,9 @@ export async function runBench(args: readonly string[]): Promise<number> {
     console.error(`Cannot use --budget=${values.budget}: wanted a number of seconds above 0`);
     return 2;
   }
-  if (!["auto", "high", "low", "software"].includes(values.adapter)) {
-    console.error(`Cannot use --adapter=${values.adapter}: wanted auto, high, low or software`);
+  const adapter = ADAPTER_CHOICES.find((name) => name === values.adapter);
+  if (!adapter) {
+    console.error(`Cannot use --adapter=${values.adapter}: wanted one of ${ADAPTER_CHOICES.join(", ")}`);
     return 2;
   }
   familiesWith(values.op ?? null); // a name that fits nothing is told before anything is measured
@@ -73,7 +75,6 @@ export async function runBench(args: readonly string[]): Promise<number> {
     records.push(record);
   };
   const records: BenchRecord[] = [];
-  const adapter = values.adapter as AdapterChoice;
   const started = performance.now();
   let valid = true;
   {

@@ -20,6 +20,7 @@ export async function runModule(
       "run",
       "--quiet",
       "--allow-all",
+      ...(args.some((argument) => /^(--adapter=)?dawn$/.test(argument)) ? ["--no-lock"] : []), // see the start script
       "--config",
       fromFileUrl(new URL("deno.json", root)),
       fromFileUrl(new URL(module, root)),

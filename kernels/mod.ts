@@ -15,8 +15,8 @@ export { interpret } from "./graph/interpret.ts";
 export { compile, type CompileOptions } from "./graph/plan.ts";
 export { formatFlop, mermaidPhase, planByOperation, printPhase, summarizePlan } from "./graph/print.ts";
 export { verifyPlan } from "./graph/verify.ts";
+export { ADAPTER_CHOICES, type AdapterChoice, adapterChoice } from "./runtime/provider.ts";
 export {
-  type AdapterChoice,
   adapterFacts,
   type Gpu,
   openGpu,

@@ -10,6 +10,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { hasDawn } from "../cli/adapter.ts";
+import { DAWN_MODULE } from "../kernels/deps.ts";
 import { addCounts, type Counts, formatCounts, noCounts } from "./runner/counts.ts";
 import { installSlowPackages } from "./runner/slow_packages.ts";
 import { coverageStage, denoStage, programStage, type Stage, testStage } from "./runner/stages.ts";
@@ -17,7 +19,9 @@ import { coverageStage, denoStage, programStage, type Stage, testStage } from ".
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
 /** The stages of a run, in order. */
-async function stagesFor(options: { slow: boolean; filtered: boolean }): Promise<Stage[]> {
+async function stagesFor(
+  options: { slow: boolean; filtered: boolean; log: (line: string) => void },
+): Promise<Stage[]> {
   const tests: Stage[] = [
     // Coverage makes numerical loops about ten times slower, so whole runs have a folder of their own, not measured.
     testStage("tests", { paths: ["tests"], ignore: ["tests/slow", "tests/end_to_end"], covered: true }),
@@ -48,9 +52,29 @@ async function stagesFor(options: { slow: boolean; filtered: boolean }): Promise
           env,
         ),
       );
+      stages.push(...await dawnStages(options.log, env));
     }
   }
   return [...stages, coverageStage];
+}
+
+/** The same kernels on the other WebGPU implementation; none, and a line that says why, when it cannot be loaded. */
+async function dawnStages(log: (line: string) => void, driver: Record<string, string>): Promise<Stage[]> {
+  if (!await hasDawn({ fetch: true })) {
+    log(`checks on Dawn are skipped: ${DAWN_MODULE} cannot be loaded`);
+    return [];
+  }
+  const env = { ...driver, SPARK3D_ADAPTER: "dawn" };
+  const paths = ["reduce", "device", "runtime"].map((name) => `tests/kernels/${name}_test.ts`);
+  return [
+    testStage("kernel tests, Dawn", { paths, env }),
+    programStage(
+      "recorded values, Dawn",
+      "tests/golden/run.ts",
+      [..."abcdefg"].map((group) => `${group}_`),
+      env,
+    ),
+  ];
 }
 
 async function main(): Promise<number> {
@@ -73,7 +97,7 @@ async function main(): Promise<number> {
   if (values.slow) await installSlowPackages(log);
   let total = noCounts;
   const results: { stage: string; seconds: number; counts: Counts }[] = [];
-  for (const stage of await stagesFor({ slow: values.slow, filtered: filter !== null })) {
+  for (const stage of await stagesFor({ slow: values.slow, filtered: filter !== null, log })) {
     log(`== ${stage.name}`);
     const started = performance.now();
     let counts: Counts;

@@ -1,4 +1,7 @@
-import { type AdapterFacts, adapterNames, adapterOption, readAdapterFacts } from "../adapter.ts";
+import { DAWN_MODULE } from "../../kernels/deps.ts";
+import { DeviceError } from "../../kernels/errors.ts";
+import { ADAPTER_CHOICES, type AdapterChoice } from "../../kernels/runtime/provider.ts";
+import { type AdapterFacts, adapterOption, hasDawn, readAdapterFacts } from "../adapter.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts } from "../deps.ts";
 import { type MachineFacts, readMachineFacts } from "../machine.ts";
@@ -9,45 +12,79 @@ import { spark3dVersion, testedDenoVersion } from "../version.ts";
 export function doctorCommand(context: CommandContext): CommandUnknownOpts {
   return new Command()
     .description(
-      "Prints what Spark3D finds on this machine (Deno, GPU adapters with features and limits, Vulkan driver, memory, " +
-        "disk) and what is missing. Exit code 1 when there is no adapter.",
+      "Prints what Spark3D finds on this machine (Deno, GPU adapters with features and limits, Vulkan driver, Dawn, " +
+        "memory, disk) and what is missing. Exit code 1 when there is no adapter. --adapter dawn fetches Dawn if need be.",
     )
     .addOption(adapterOption())
     .addOption(jsonOption())
     .action(async (options) => {
       const machine = await readMachineFacts(".");
-      const wanted = await readAdapterFacts(options.adapter);
-      const others = await Promise.all(
-        adapterNames.filter((name) => name !== options.adapter).map((name) => readAdapterFacts(name)),
+      const request = options.adapter;
+      const wanted = await readAdapterFacts(request);
+      const dawn = await describeDawn(request === "dawn" ? wanted : null);
+      const others = ADAPTER_CHOICES.filter((name) =>
+        name !== request && (name !== "dawn" || dawn.installed)
       );
-      const adapters = distinct([wanted, ...others].filter((facts) => facts !== null));
-      const missing = findMissing(machine, wanted !== null, options.adapter);
-      context.exitCode = wanted === null ? 1 : 0;
+      const answers = [wanted, ...await Promise.all(others.map((name) => readAdapterFacts(name)))];
+      const adapters = distinct(answers.filter(isFound));
+      const missing = findMissing(machine, request, wanted);
+      const usable = isFound(wanted);
+      context.exitCode = usable ? 0 : 1;
       context.output.result(
-        { spark3d: spark3dVersion, machine, adapters, missing, usable: wanted !== null },
-        report(machine, adapters, missing),
+        { spark3d: spark3dVersion, machine, dawn, adapters, missing, usable },
+        report(machine, dawn, adapters, missing),
       );
     }) as unknown as CommandUnknownOpts;
+}
+
+/** The optional second WebGPU implementation. */
+interface DawnFacts {
+  readonly module: string;
+  /** Whether it was fetched and its library loads. */
+  readonly installed: boolean;
+}
+
+/** Looks for Dawn; `answer` is what it said already when it was asked for. */
+async function describeDawn(answer: AdapterFacts | DeviceError | null): Promise<DawnFacts> {
+  const installed = answer === null
+    ? await hasDawn()
+    : !(answer instanceof DeviceError && answer.details.reason === "no-dawn");
+  return { module: DAWN_MODULE, installed };
+}
+
+function isFound(answer: AdapterFacts | DeviceError): answer is AdapterFacts {
+  return !(answer instanceof DeviceError);
 }
 
 /** The same adapter answers several requests: keep the first answer. */
 function distinct(adapters: readonly AdapterFacts[]): AdapterFacts[] {
   const seen = new Map<string, AdapterFacts>();
   for (const facts of adapters) {
-    const key = JSON.stringify([facts.vendor, facts.device, facts.description, facts.limits]);
+    const key = JSON.stringify([
+      facts.request === "dawn",
+      facts.vendor,
+      facts.device,
+      facts.description,
+      facts.limits,
+    ]);
     if (!seen.has(key)) seen.set(key, facts);
   }
   return [...seen.values()];
 }
 
-function findMissing(machine: MachineFacts, adapter: boolean, request: string): string[] {
+function findMissing(
+  machine: MachineFacts,
+  request: AdapterChoice,
+  answer: AdapterFacts | DeviceError,
+): string[] {
   const missing: string[] = [];
   if (machine.deno !== testedDenoVersion) {
     missing.push(
       `Deno ${testedDenoVersion} (found ${machine.deno}): start with ./spark3d, which installs it`,
     );
   }
-  if (adapter) return missing;
+  if (isFound(answer)) return missing;
+  if (answer.details.reason === "no-dawn") return [...missing, answer.message];
   if (machine.system.startsWith("linux")) {
     if (machine.vulkanLoader === null) {
       missing.push("Vulkan loader libvulkan.so.1: sudo apt-get install libvulkan1 (Debian, Ubuntu)");
@@ -78,6 +115,7 @@ const limitNames = [
 
 function report(
   machine: MachineFacts,
+  dawn: DawnFacts,
   adapters: readonly AdapterFacts[],
   missing: readonly string[],
 ): string {
@@ -90,6 +128,7 @@ function report(
     ["Disk", machine.freeDiskBytes === null ? "unknown" : `${gib(machine.freeDiskBytes)} free here`],
     ["Vulkan loader", machine.vulkanLoader ?? "not found"],
     ["Vulkan drivers", machine.vulkanDrivers.join(", ") || "not found"],
+    ["Dawn", dawnRow(dawn, adapters)],
   ];
   for (const facts of adapters) {
     const name = [facts.description, facts.device, facts.vendor].find((text) => text && !/^\d+$/.test(text));
@@ -110,4 +149,11 @@ function report(
   if (missing.length > 0) lines.push("", "Missing", ...missing.map((item) => `  ${item}`));
   else lines.push("", "Nothing is missing.");
   return lines.join("\n");
+}
+
+function dawnRow(dawn: DawnFacts, adapters: readonly AdapterFacts[]): string {
+  if (!dawn.installed) return "not installed (optional): spark3d doctor --adapter dawn fetches it, 51 MB";
+  return adapters.some(({ request }) => request === "dawn")
+    ? dawn.module
+    : `${dawn.module}, finds no adapter`;
 }

@@ -1,4 +1,5 @@
-import { type AdapterName, adapterOption } from "../adapter.ts";
+import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
+import { adapterOption } from "../adapter.ts";
 import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
@@ -33,7 +34,7 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
         preset?: string;
         config?: string;
         verbose?: boolean;
-        adapter: AdapterName;
+        adapter: AdapterChoice;
       };
       const config = await planConfig(options, readConfigFlags(options as unknown as JsonObject));
       const { describePlan, peakText } = await import("../../train/plan_report.ts");

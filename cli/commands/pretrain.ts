@@ -1,4 +1,5 @@
-import { type AdapterName, adapterOption } from "../adapter.ts";
+import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
+import { adapterOption } from "../adapter.ts";
 import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
@@ -30,7 +31,7 @@ interface PretrainOptions extends JsonObject {
   readonly preset?: string;
   readonly config?: string;
   readonly resume?: string | true;
-  readonly adapter: AdapterName;
+  readonly adapter: AdapterChoice;
   readonly printConfig?: true;
   readonly printSchema?: true;
 }
@@ -99,7 +100,7 @@ interface Run {
   /** prepared store, relative to the run folder or absolute */
   readonly store: string;
   readonly resume: boolean;
-  readonly adapter: AdapterName;
+  readonly adapter: AdapterChoice;
 }
 
 async function startRun(options: PretrainOptions, config: RunConfig, output: Output): Promise<Run> {

@@ -1,9 +1,9 @@
 /** Opens a GPU with every useful limit and feature and turns its failures into errors. */
 import { DeviceError } from "../errors.ts";
 import type { DeviceFacts } from "../spec.ts";
+import { type AdapterChoice, webgpuFor } from "./provider.ts";
 
-/** Which adapter to ask for: the platform's choice, the fast one, the frugal one, or a software one. */
-export type AdapterChoice = "auto" | "high" | "low" | "software";
+export type { AdapterChoice };
 
 /** An open device. Dispose it to free all its memory. */
 export interface Gpu extends Disposable {
@@ -18,7 +18,7 @@ export interface Gpu extends Disposable {
 /** Options of {@link openGpu}. */
 export interface OpenGpuOptions {
   readonly adapter?: AdapterChoice;
-  /** The WebGPU implementation; `navigator.gpu` unless given. */
+  /** The WebGPU implementation; the one that offers `adapter` unless given. */
   readonly gpu?: GPU;
 }
 
@@ -38,18 +38,10 @@ const FEATURES: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query", "s
 /** Names of drivers that compute on the processor, for implementations that do not flag them as fallback adapters. */
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|microsoft basic render/i;
 
-/** Asks for an adapter. @throws {DeviceError} when there is none */
+/** Asks for an adapter. @throws {DeviceError} when there is none, or no WebGPU implementation that could offer it */
 export async function requestAdapter(options: OpenGpuOptions = {}): Promise<GPUAdapter> {
-  const gpu = options.gpu ?? globalThis.navigator?.gpu;
   const choice = options.adapter ?? "auto";
-  if (!gpu) {
-    throw new DeviceError(
-      "Cannot open a GPU: this runtime has no navigator.gpu, wanted Deno 2 or a browser with WebGPU",
-      {
-        reason: "no-webgpu",
-      },
-    );
-  }
+  const gpu = options.gpu ?? await webgpuFor(choice);
   const adapter = await gpu.requestAdapter({
     powerPreference: choice === "low" ? "low-power" : choice === "high" ? "high-performance" : undefined,
     forceFallbackAdapter: choice === "software",

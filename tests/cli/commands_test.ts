@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { hasDawn } from "../../cli/adapter.ts";
 import { hasAdapter } from "../support/gpu.ts";
 import { spawn, spawnSpark3d, temporaryFolder } from "../support/spawn.ts";
 
@@ -92,13 +94,38 @@ Deno.test("a run that finds no usable volume leaves no run folder behind", async
 Deno.test("doctor reports machine and adapters as JSON", { ignore: !hasAdapter }, async () => {
   const { code, stdout, stderr } = await spawnSpark3d(["doctor", "--json"]);
   assert.equal(code, 0, stderr);
-  const { machine, adapters, usable, missing } = JSON.parse(stdout);
+  const { machine, dawn, adapters, usable, missing } = JSON.parse(stdout);
   assert.equal(machine.deno, Deno.version.deno);
   assert.equal(usable, true);
   assert.ok(adapters[0].limits.maxStorageBufferBindingSize >= 2 ** 27);
   assert.ok(adapters[0].features.length > 0);
   assert.ok(machine.memoryBytes > machine.freeMemoryBytes && machine.freeMemoryBytes > 0);
   assert.ok(Array.isArray(missing));
+  assert.match(dawn.module, /^npm:webgpu@/);
+  assert.equal(typeof dawn.installed, "boolean");
+});
+
+Deno.test("bench refuses an unknown adapter in one line", async () => {
+  const { code, stdout, stderr } = await spawnSpark3d(["bench", "--adapter=vulkan"]);
+  assert.deepEqual([code, stdout], [2, ""]);
+  assert.equal(
+    stderr,
+    "Cannot use --adapter=vulkan: wanted one of auto, high, low, software, dawn\n",
+  );
+});
+
+Deno.test("looking for Dawn does not fetch it", async () => {
+  using folder = temporaryFolder();
+  const before = Deno.env.get("DENO_DIR");
+  Deno.env.set("DENO_DIR", folder.path);
+  try {
+    assert.equal(await hasDawn(), false);
+  } finally {
+    if (before === undefined) Deno.env.delete("DENO_DIR");
+    else Deno.env.set("DENO_DIR", before);
+  }
+  const fetched = await readdir(folder.path, { recursive: true });
+  assert.deepEqual(fetched.filter((path) => path.includes("webgpu")), []);
 });
 
 Deno.test("plan prints what a run needs, and exits 1 with a remedy when it does not fit", {

@@ -42,6 +42,7 @@ export interface TestSelection {
   /** run the code blocks of docstrings and Markdown too */
   readonly doc?: boolean;
   readonly covered?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs `deno test` and counts its cases; a process that fails without a failed case counts as one failure. */
@@ -57,6 +58,7 @@ export function testStage(name: string, selection: TestSelection): Stage {
       await Deno.mkdir(`${root}/coverage`, { recursive: true });
       await Deno.remove(report).catch(() => {});
       const args = ["test", "--allow-all", "--no-check", "--quiet", `--junit-path=${report}`];
+      args.push(...lockFlags(selection.env));
       if (selection.doc) args.push("--doc");
       if (selection.ignore) args.push(`--ignore=${selection.ignore.join(",")}`);
       if (filter !== null) args.push(`--filter=${filter}`);
@@ -64,7 +66,10 @@ export function testStage(name: string, selection: TestSelection): Stage {
         args.push(`--coverage=${coverage}`, "--coverage-raw-data-only");
       }
       // Tests that are not measured may still measure processes that they start (see tests/support/spawn.ts).
-      const env: Record<string, string> = coverage === null ? {} : { SPARK3D_COVERAGE_DIR: coverage };
+      const env: Record<string, string> = {
+        ...(coverage === null ? {} : { SPARK3D_COVERAGE_DIR: coverage }),
+        ...selection.env,
+      };
       const { code } = await runProcess(Deno.execPath(), [...args, ...paths], { log, cwd: root, env });
       let counts: Counts;
       try {
@@ -82,6 +87,11 @@ export function testStage(name: string, selection: TestSelection): Stage {
   };
 }
 
+/** Flags of a process with these variables: one that loads Dawn must not write it to deno.lock (see kernels/deps.ts). */
+function lockFlags(env: Readonly<Record<string, string>> = {}): string[] {
+  return env.SPARK3D_ADAPTER === "dawn" ? ["--no-lock"] : [];
+}
+
 /** Runs a program of the project that closes with `N passed, N failed`. */
 export function programStage(
   name: string,
@@ -94,7 +104,7 @@ export function programStage(
     async run({ root, log, coverage }) {
       if ((await existing(root, [module])).length === 0) return noCounts;
       const measure: Record<string, string> = coverage === null ? {} : { DENO_COVERAGE_DIR: coverage };
-      const all = ["run", "--quiet", "--allow-all", "--no-check", module, ...args];
+      const all = ["run", "--quiet", "--allow-all", "--no-check", ...lockFlags(env), module, ...args];
       const { code, stdout } = await runProcess(Deno.execPath(), all, {
         log,
         cwd: root,
