@@ -50,7 +50,10 @@ function agrees(found: number, wanted: number, what: string, digit = 0.01): void
 
 for (const kind of ["mae", "s3d"] as const) {
   Deno.test(`describePlanFor() counts the published multiply-adds of ResEnc-L at 160^3, ${kind}`, () => {
-    const config = resolveRunConfig({ preset: "paper", flags: { network: { kind } } });
+    const config = resolveRunConfig({
+      preset: "paper",
+      flags: { network: { kind }, layout: "dense-masked" },
+    });
     const plan = describePlanFor(config, large);
     const wanted = kind === "mae" ? FORWARD : { ...FORWARD, ...DENSIFICATION };
     const found = Object.fromEntries(plan.convMacs.map(({ part, forward }) => [part, forward]));
