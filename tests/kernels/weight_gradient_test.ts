@@ -91,8 +91,12 @@ const cases: [string, Shape, (TileChoice | "gpu" | "rule")[]][] = [
     "rule",
     "gpu",
   ]],
-  ["blocks of 2", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [4, 6, 4], at }, [[[2, 2, 2], 2, 1, 1]]],
-  ["blocks of 1", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [2, 3, 2], at }, [[[1, 1, 1], 1, 2, 1]]],
+  ["blocks of 4", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [8, 12, 8], at }, [wide, "gpu"]],
+  ["blocks of 2", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [4, 6, 4], at }, [
+    [[2, 2, 2], 2, 1, 4],
+    [[1, 1, 2], 1, 1, 1],
+  ]],
+  ["blocks of 1", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [2, 3, 2], at }, [[[1, 1, 1], 1, 2, 4]]],
   ["blocks, stride 2", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [8, 12, 16], at, stride: halves }, [
     [[2, 2, 4], 1, 1, 4],
     [[1, 2, 2], 1, 1, 1],

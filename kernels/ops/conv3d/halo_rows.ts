@@ -22,7 +22,7 @@ const SIDES: Readonly<Record<Side1D, Class>> = { before: "m", inside: "c", behin
  * for each row and a look-up for each neighbouring block that rows may reach.
  *
  * The kernel declares the still operand's position: `n` (u32), `table` (first element of the sample in the block table),
- * `row`, `first` (the first of them), `block`, `tz`, `ty`, `z0`, `y0` (i32) and binds the table as `blockTable`.
+ * `block`, `z0`, `y0` (i32) and binds the table as `blockTable`.
  */
 export class HaloRows {
   readonly #stillBlocks: boolean;
@@ -35,7 +35,7 @@ export class HaloRows {
 
   /** Members of the uniform block; lengths along rows are in vectors of the tile's width. */
   params(): Record<string, Param> {
-    const { pair: { still, halo, stride, dilation }, tile: { width } } = this;
+    const { pair: { still, halo, stride, dilation }, tile: { width, stillWidth } } = this;
     const s = extentOf(still.placement);
     const h = extentOf(halo.placement);
     const blocks = still.placement.blocks ?? halo.placement.blocks;
@@ -43,7 +43,7 @@ export class HaloRows {
     const params: Record<string, number> = {
       stillD: s[0],
       stillH: s[1],
-      stillW: s[2] / width,
+      stillW: s[2] / stillWidth,
       haloD: h[0],
       haloH: h[1],
       haloW: h[2] / width,
@@ -61,25 +61,19 @@ export class HaloRows {
     return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, { i32: value }]));
   }
 
-  /** Statements at the start of a row of tiles. */
-  lines(): string[] {
-    return [
-      ...(this.#haloBlocks
-        ? this.#blockLines()
-        : [...(this.#stillBlocks ? cellLines() : []), ...this.#denseLines()]),
-    ];
-  }
-
   /** WGSL (i32) of a vector's place in its channel. @param column WGSL (i32), vectors from the row's start */
   index(row: RowOffset, side: Side1D, column: string): string {
     const at = `h${rowKey(row)}`;
     const dilation = this.pair.dilation[2];
-    if (this.#haloBlocks) return `${this.#block(row, SIDES[side])} + ${at} + ${column}`;
+    if (this.#haloBlocks && !this.pair.bordered) {
+      return `${this.#block(row, SIDES[side])} + ${at} + ${column}`;
+    }
     return dilation > 1 ? `${at} + (hx0 + ${column}) / ${dilation}` : `${at} + ${column}`;
   }
 
-  /** WGSL (bool) of whether a vector is stored. */
-  stored(row: RowOffset, side: Side1D, column: string): string {
+  /** WGSL (bool) of whether a vector is stored; null where it always is. */
+  stored(row: RowOffset, side: Side1D, column: string): string | null {
+    if (this.pair.bordered) return null;
     if (this.#haloBlocks) return `k${this.#block(row, SIDES[side]).slice(1)}`;
     const dilation = this.pair.dilation[2];
     return [
@@ -89,12 +83,7 @@ export class HaloRows {
     ].join(" & ");
   }
 
-  /** Whether rows reach into other blocks. */
-  #needsCell(): boolean {
-    return this.#blocks().some((name) => name !== "bccc");
-  }
-
-  #denseLines(): string[] {
+  #denseRows(): string[] {
     const { stride, dilation } = this.pair;
     const start = dims((a) => a).map((a) => {
       const origin = ["z0", "y0", "0"][a];
@@ -153,34 +142,62 @@ export class HaloRows {
       .filter(([z, y, x]) => z !== "c" || y !== "c" || x !== "c");
   }
 
-  /** Declarations before the rows: where the blocks around the tile's own one start, -1 where they are not kept. */
-  declarations(): string[] {
-    return this.#haloBlocks ? this.#neighbours().map((at) => `var next${at.join("")} = -1;`) : [];
-  }
-
-  /** Statements where a row of tiles is the first of its block. */
-  #lookUps(): string[] {
-    const step = { m: -1, c: 0, p: 1 };
+  /** Statements at the start of a block: its cell, and where the blocks around it start, -1 where they are not kept. */
+  blockLines(): string[] {
+    if (!this.#stillBlocks || this.pair.bordered) return [];
+    const position = [
+      `let cell = blockTable[u32(table + 1 + p.cells + block)];`,
+      `let cellrow = cell / p.gridW; let cellx = cell - cellrow * p.gridW;`,
+      `let cellz = cellrow / p.gridH; let celly = cellrow - cellz * p.gridH;`,
+    ];
+    if (!this.#haloBlocks) return position;
+    const size = `let blockSize = p.haloD * p.haloH * p.haloW; let own = block * blockSize;`;
+    const around = this.#neighbours();
+    if (around.length === 0) return [size];
+    const used = (name: string, c: Class) => around.some((at) => at["zyx".indexOf(name)] === c);
+    const axes = [["z", "D", "p.gridH * p.gridW"], ["y", "H", "p.gridW"], ["x", "W", "1"]] as const;
     return [
-      ...cellLines(),
-      ...this.#neighbours().flatMap(([z, y, x]) => {
+      size,
+      ...position,
+      ...axes.flatMap(([name, extent, step]) => [
+        `let c${name}c = cell${name} * ${step}; let in${name}c = true;`,
+        ...(used(name, "m")
+          ? [`let c${name}m = c${name}c - ${step}; let in${name}m = cell${name} > 0;`]
+          : []),
+        ...(used(name, "p")
+          ? [`let c${name}p = c${name}c + ${step}; let in${name}p = cell${name} + 1 < p.grid${extent};`]
+          : []),
+      ]),
+      `let cells = table + 1;`,
+      ...around.flatMap(([z, y, x]) => {
         const at = `${z}${y}${x}`;
+        const inside = `inz${z} & iny${y} & inx${x}`;
         return [
-          `let q${at} = vec3i(cellz + ${step[z]}, celly + ${step[y]}, cellx + ${step[x]});`,
-          `let i${at} = all((q${at} >= vec3i()) & (q${at} < vec3i(p.gridD, p.gridH, p.gridW)));`,
-          `let t${at} = blockTable[u32(table + 1 + select(0, (q${at}.x * p.gridH + q${at}.y) * p.gridW + q${at}.z, i${at}))];`,
-          `next${at} = select(-1, t${at} * blockSize, i${at} & (t${at} >= 0));`,
+          `let t${at} = blockTable[u32(cells + select(0, cz${z} + cy${y} + cx${x}, ${inside}))];`,
+          `let next${at} = select(-1, t${at} * blockSize, (t${at} >= 0) & ${inside});`,
         ];
       }),
     ];
   }
 
-  #blockLines(): string[] {
+  /** Statements at the start of a row of tiles. */
+  rowLines(): string[] {
+    if (this.pair.bordered) return this.#borderedRows();
+    return this.#haloBlocks ? this.#blockRows() : this.#denseRows();
+  }
+
+  #borderedRows(): string[] {
     const { stride } = this.pair;
-    const lines: string[] = [`let blockSize = p.haloD * p.haloH * p.haloW; let own = block * blockSize;`];
-    if (this.#needsCell()) {
-      lines.push(`if ((row == first) | ((ty == 0) & (tz == 0))) {`, ...this.#lookUps(), `}`);
-    }
+    return this.rows.map((r) =>
+      `let h${rowKey(r)} = ((block * p.haloD + z0 * ${stride[0]} + ${r.z}) * p.haloH + y0 * ${
+        stride[1]
+      } + ${r.y}) * p.haloW;`
+    );
+  }
+
+  #blockRows(): string[] {
+    const { stride } = this.pair;
+    const lines: string[] = [];
     for (const [a, name, extent] of [[0, "z", "D"], [1, "y", "H"]] as const) {
       const offsets = distinct(this.rows.map((r) => a === 0 ? r.z : r.y));
       lines.push(
@@ -213,15 +230,6 @@ export class HaloRows {
     }
     return lines;
   }
-}
-
-/** Position in the grid of the cell that the still operand's block is. */
-function cellLines(): string[] {
-  return [
-    `let cell = blockTable[u32(table + 1 + p.cells + block)];`,
-    `let cellrow = cell / p.gridW; let cellx = cell - cellrow * p.gridW;`,
-    `let cellz = cellrow / p.gridH; let celly = cellrow - cellz * p.gridH;`,
-  ];
 }
 
 /** A row's offsets as part of a WGSL name. */

@@ -1,12 +1,13 @@
 /** Lowers the weight and bias gradient of a convolution: partial sums by chunk of rows, then the sum of the chunks. */
-import { type DeviceFacts, type KernelSpec, type Lowering, tensor } from "../../spec.ts";
+import { type DeviceFacts, type KernelSpec, type Lowering, tensor, type TensorSpec } from "../../spec.ts";
 import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
 import { channelTotals } from "./bias_gradient.ts";
+import { borderKernel } from "./border.wgsl.ts";
 import { type ConvGeometry, volumeOf } from "./geometry.ts";
 import { storedVoxels } from "./placement.ts";
 import { sumChunksKernel } from "./sum_chunks.wgsl.ts";
 import { partialSumsKernel, threadsOf } from "./weight_gradient.wgsl.ts";
-import { type Operand, type Pair, pairOf } from "./weight_gradient_pair.ts";
+import { borderedPair, type Operand, type Pair, pairOf } from "./weight_gradient_pair.ts";
 import { chooseWeightTile, tileRows, type WeightTile } from "./weight_gradient_tile.ts";
 
 /** A weight gradient over the sources that stand for one concatenated input. */
@@ -43,18 +44,35 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
   const [n, outChannels] = dy.spec.shape;
   const channels = sources.reduce((sum, s) => sum + s.spec.shape[1], 0);
   const total = outChannels * channels * volumeOf(geometry.kernel);
+  const kernels: KernelSpec[] = [];
+  const scratches: TensorSpec[] = [];
   let first = 0;
   const tasks = sources.map((source): Task => {
-    const pair = pairOf(geometry, source, dy, first, channels);
+    const plain = pairOf(geometry, source, dy, first, channels);
     first += source.spec.shape[1];
+    const bordered = borderedPair(plain, scratch(scratches.length, "bordered", "read"));
+    if (bordered) {
+      kernels.push(borderKernel({
+        label: `${label} border`,
+        device,
+        source: source.binding,
+        spec: source.spec,
+        extent: bordered.extent,
+        padding: plain.padding,
+        table: draft.table!,
+        target: scratch(scratches.length, "bordered", "read_write"),
+      }));
+      scratches.push(bordered.halo.spec);
+    }
+    const pair = bordered ?? plain;
     return { pair, tile: choose(pair, n, device) };
   });
   const chunks = chunkCount(tasks, n, total, device);
   const direct = chunks === 1;
-  const partial = direct ? output(0, "dw") : scratch(0, "partials", "read_write");
-  const kernels: KernelSpec[] = tasks.flatMap((task) =>
-    ranges(task, n, chunks).map(([from, to]) =>
-      partialSumsKernel({
+  const partial = direct ? output(0, "dw") : scratch(scratches.length, "partials", "read_write");
+  for (const task of tasks) {
+    for (const [from, to] of ranges(task, n, chunks)) {
+      kernels.push(partialSumsKernel({
         ...task,
         label: `${label} partial`,
         device,
@@ -65,19 +83,19 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
         total,
         table: draft.table,
         partial,
-      })
-    )
-  );
-  const scratches = direct ? [] : [tensor([chunks, total])];
+      }));
+    }
+  }
   if (!direct) {
     kernels.push(sumChunksKernel({
       label: `${label} sum`,
       device,
       chunks,
       total,
-      partial: scratch(0, "partials", "read"),
+      partial: scratch(scratches.length, "partials", "read"),
       sums: output(0, "dw"),
     }));
+    scratches.push(tensor([chunks, total]));
   }
   if (draft.bias) {
     const bias = channelTotals({

@@ -1,5 +1,5 @@
 /** Which two tensors a weight gradient multiplies, and how their voxels meet. */
-import type { Dims3, TensorSpec } from "../../spec.ts";
+import { type Dims3, tensor, type TensorSpec } from "../../spec.ts";
 import type { KernelDraft } from "../../wgsl/module.ts";
 import { volume } from "../check.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
@@ -31,6 +31,8 @@ export interface Pair {
   readonly stride: Dims3;
   readonly padding: Dims3;
   readonly dilation: Dims3;
+  /** Whether the halo operand's blocks come with a border (border.wgsl.ts), so that rows never leave them. */
+  readonly bordered: boolean;
   /** Whether tap k of the pair is tap K - 1 - k of the weight. */
   readonly mirrored: boolean;
   /** Weights (of all taps) from one channel of an operand to the next, and before the first. */
@@ -51,6 +53,7 @@ export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: num
       stride: [1, 1, 1],
       padding: dims((a) => kernel[a] - 1 - g.padding[a]),
       dilation: g.stride,
+      bordered: false,
       mirrored: true,
       stillStep: 1,
       haloStep: all,
@@ -64,6 +67,7 @@ export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: num
     stride: g.stride,
     padding: g.padding,
     dilation: [1, 1, 1],
+    bordered: false,
     mirrored: false,
     stillStep: all,
     haloStep: 1,
@@ -73,6 +77,37 @@ export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: num
   const pointwise = volumeOf(kernel) === 1 && volumeOf(g.stride) === 1 &&
     volumeOf(dims((a) => g.padding[a] + 1)) === 1;
   return alike && pointwise ? { ...pair, still: flattened(y), halo: flattened(x) } : pair;
+}
+
+/** Longest edge of blocks that get a border: the copy is (edge + 2)^3 / edge^3 times as large. */
+const BORDER_EDGE = 4;
+
+/**
+ * A pair whose halo operand has a border; null where that does not help: long blocks, other layouts, no halo.
+ * @param target where the copy goes
+ */
+export function borderedPair(
+  pair: Pair,
+  target: Operand["binding"],
+): (Pair & { readonly extent: Dims3 }) | null {
+  const { still, halo, kernel, stride } = pair;
+  const [inner, outer] = [still.placement.blocks, halo.placement.blocks];
+  if (!inner || !outer || volumeOf(kernel) === 1 || Math.max(...inner.edge) > BORDER_EDGE) return null;
+  const reach = dims((a) => (inner.edge[a] - 1) * stride[a] + kernel[a]);
+  const extent: Dims3 = [reach[0], reach[1], Math.ceil(reach[2] / 4) * 4];
+  const [n, channels, kept] = halo.spec.shape;
+  return {
+    ...pair,
+    halo: {
+      ...halo,
+      binding: target,
+      spec: tensor([n, channels, kept, ...extent]),
+      placement: { ...halo.placement, blocks: { ...outer, edge: extent } },
+    },
+    padding: [0, 0, 0],
+    bordered: true,
+    extent,
+  };
 }
 
 function sideOf(operand: Operand): Side {

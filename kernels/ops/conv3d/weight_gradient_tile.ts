@@ -26,8 +26,11 @@ export interface WeightTile {
   readonly quads: number;
   /** Channels of the halo operand. */
   readonly halos: number;
-  /** Numbers of a load. */
+  /** Numbers of a load, of the halo operand and of the still one. */
   readonly width: Width;
+  readonly stillWidth: Width;
+  /** Whether a tile is as long as a row, so that nothing slides. */
+  readonly whole: boolean;
   readonly columns: Columns;
 }
 
@@ -109,6 +112,7 @@ function fits(pair: Pair, size: Dims3, width: Width): boolean {
   const halo = extentOf(pair.halo.placement);
   if (pair.still.placement.blocks && still.some((extent, a) => extent % size[a] !== 0)) return false;
   if (size.some((extent, a) => extent > still[a] && extent > 1)) return false;
+  if (pair.bordered && still[2] === size[2]) return width === 4;
   return width === 1 ||
     size[2] % width === 0 && still[2] % size[2] === 0 && halo[2] % width === 0 &&
       pair.dilation[2] === 1;
@@ -129,14 +133,18 @@ export function weightTile(
       vectors.add(Math.floor((t * stride[2] + k - padding[2]) / width));
     }
   }
+  const row = extentOf(pair.still.placement)[2];
+  const whole = pair.still.placement.blocks !== null && size[2] === row;
   const advance = size[2] * stride[2] / width;
   const used = [...vectors].sort((a, b) => a - b);
-  const kept = used.filter((m) => vectors.has(m + advance));
+  const kept = whole ? [] : used.filter((m) => vectors.has(m + advance));
   return {
     size,
     quads,
     halos,
     width,
+    stillWidth: pair.bordered ? ([4, 2, 1] as const).find((w) => size[2] % w === 0)! : width,
+    whole,
     columns: {
       used,
       advance,
