@@ -59,14 +59,19 @@ export function tileCount(output: Placement, tile: Tile): number {
 
 /** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
 const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1, thread: 2000 } as const;
-/** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
-const ACCUMULATORS = { software: 256, gpu: 64 } as const;
+/**
+ * Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. More of them compile
+ * longer, which pays for itself in large convolutions.
+ */
+const ACCUMULATORS = { software: 256, softwareLarge: 384, gpu: 64 } as const;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
 const UNROLLED = 900;
-/** Multiply-adds below which a software device spends more time compiling than computing. */
+/** Multiply-adds below which a software device spends more time compiling than computing, and above which it does not matter. */
 const SMALL = 4e6;
+const LARGE = 1e9;
 
 const SOFTWARE_TILES: readonly Dims3[] = [
+  [1, 6, 8],
   [1, 4, 8],
   [1, 4, 4],
   [1, 6, 6],
@@ -104,7 +109,9 @@ export function chooseTile(query: TileQuery): Tile {
       [1, 2, 4, 8].flatMap((quads) => [1, 2, 4, 8].map((blocks) => atLeast({ size, quads, blocks }, least)))
     )
     : GPU_TILES.map((tile) => atLeast(tile, least));
-  const limit = device.software ? ACCUMULATORS.software : ACCUMULATORS.gpu;
+  const macs = query.n * outChannels * query.inChannels * volumeOf(query.geometry.kernel) *
+    volumeOf(query.output.size);
+  const limit = ACCUMULATORS[device.software ? macs > LARGE ? "softwareLarge" : "software" : "gpu"];
   const fitting = candidates.filter((tile) =>
     outputsOf(tile) * 4 * tile.quads <= limit && (tile.quads === 1 || tile.quads <= quads) &&
     fits(query, tile)
@@ -112,8 +119,6 @@ export function chooseTile(query: TileQuery): Tile {
   if (!device.software) {
     return fitting.find((tile) => enoughThreads(query, tile)) ?? fitting[fitting.length - 1];
   }
-  const macs = query.n * outChannels * query.inChannels * volumeOf(query.geometry.kernel) *
-    volumeOf(query.output.size);
   if (macs < SMALL) {
     const small = fitting.filter((tile) => outputsOf(tile) * tile.quads <= Math.max(4, volumeOf(least)));
     return small.reduce((best, tile) => outputsOf(tile) > outputsOf(best) ? tile : best);
