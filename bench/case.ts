@@ -2,13 +2,17 @@
 import { differentiate } from "../kernels/graph/gradient.ts";
 import { Graph, type Value } from "../kernels/graph/graph.ts";
 import { add } from "../kernels/ops/add/op.ts";
+import { type BlockGrid, blockTable, blockTableRow, cellCount } from "../kernels/ops/blocks/table.ts";
 import { elementCount, type OpDef, tensor, type TensorSpec } from "../kernels/spec.ts";
 import { type Contents, contents } from "./data.ts";
 
 /** An input of a case. */
 export interface CaseInput {
   readonly shape: readonly number[];
-  readonly contents?: Contents;
+  /** `table`: a block table that keeps as many blocks as it has room for. */
+  readonly contents?: Contents | "table";
+  /** Grid and capacity of a tensor in the block layout, or of a block table. */
+  readonly blocks?: BlockGrid;
   /** Whether the gradient with respect to this input is measured; noise is by default, everything else is not. */
   readonly gradient?: boolean;
 }
@@ -33,15 +37,35 @@ export interface CaseFamily {
 export interface BuiltCase {
   readonly graph: Graph;
   readonly targets: readonly Value[];
-  readonly feeds: ReadonlyMap<Value, () => Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer>>;
+  readonly feeds: ReadonlyMap<Value, () => CaseData>;
   /** Arithmetic and ideal traffic by operation. */
   readonly costs: ReadonlyMap<string, { readonly flop: number; readonly bytes: number }>;
+}
+
+/** Contents of an input. */
+export type CaseData = Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+
+/** Spec of an input. */
+function specOf({ shape, contents, blocks }: CaseInput): TensorSpec {
+  if (!blocks) return tensor(shape);
+  if (contents === "table") return blockTable(shape[0], blocks);
+  return { ...tensor(shape), layout: { kind: "blocks", grid: blocks.grid } };
+}
+
+/** A table that keeps every block it has room for, in places spread over the grid. */
+function fullTable(at: BlockGrid): Int32Array<ArrayBuffer> {
+  const cells = cellCount(at.grid);
+  const keys = contents("noise", cells, 1);
+  const order = Array.from(keys.keys()).sort((a, b) => keys[a] - keys[b]);
+  const kept = new Uint8Array(cells);
+  for (const cell of order.slice(0, at.kept)) kept[cell] = 1;
+  return blockTableRow(kept, at);
 }
 
 /** Builds forward and, when the operation has a gradient rule, backward with a seed of noise on the first output. */
 export function buildCase({ op, attrs, inputs }: BenchCase): BuiltCase {
   const graph = new Graph();
-  const feeds = new Map<Value, () => Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer>>();
+  const feeds = new Map<Value, () => CaseData>();
   const feed = (name: string, spec: TensorSpec, kind: Contents, seed: number) => {
     const value = graph.input(name, spec);
     feeds.set(value, () => {
@@ -50,7 +74,12 @@ export function buildCase({ op, attrs, inputs }: BenchCase): BuiltCase {
     });
     return value;
   };
-  const values = inputs.map((x, i) => feed(`in${i}`, tensor(x.shape), x.contents ?? "noise", i));
+  const values = inputs.map((x, i) => {
+    if (x.contents !== "table") return feed(`in${i}`, specOf(x), x.contents ?? "noise", i);
+    const table = graph.input(`in${i}`, specOf(x));
+    feeds.set(table, () => fullTable(x.blocks!));
+    return table;
+  });
   const outputs = graph.apply(op, values, attrs);
   const wrt = values.filter((_, i) => inputs[i].gradient ?? (inputs[i].contents ?? "noise") === "noise");
   let gradients: readonly Value[] = [];

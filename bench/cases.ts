@@ -29,6 +29,7 @@ import { similarityLoss } from "../kernels/ops/ssim/score.ts";
 import { similarityMean } from "../kernels/ops/ssim/similarity_mean.ts";
 import { type Dims3, elementCount, type OpDef } from "../kernels/spec.ts";
 import { NORM_EPS, SLOPE } from "../model/config.ts";
+import { blockFamilies } from "./block_cases.ts";
 import type { BenchCase, CaseFamily, CaseInput } from "./case.ts";
 import { convFamilies, PATCH, STAGES } from "./conv_cases.ts";
 import type { Contents } from "./data.ts";
@@ -244,7 +245,7 @@ const otherFamilies: readonly CaseFamily[] = [
 ];
 
 /** All families; within a family cheap cases come first. */
-export const families: readonly CaseFamily[] = [...convFamilies, ...otherFamilies];
+export const families: readonly CaseFamily[] = [...convFamilies, ...blockFamilies, ...otherFamilies];
 
 /** Elements of a case's inputs, for listing. */
 export function inputElements(benchCase: BenchCase): number {
