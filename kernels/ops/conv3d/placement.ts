@@ -210,7 +210,7 @@ export class PointReader {
 
   /** WGSL of a point's value, 0 where it is not stored. @param channel WGSL (i32) of the first element of the channel */
   value(channel: string, plane: Plane, oy: number, ox: number, load: (index: string) => string): string {
-    const { prefix: s, member: u, suffix, placement: { blocks } } = this;
+    const { prefix: s, placement: { blocks } } = this;
     if (!blocks) {
       const row = `${plane.key}${key(oy)}`;
       return `select(0.0, ${load(`u32(${channel} + ${s}r${row} + ${s}x${key(ox)})`)}, ${s}k${row} & ${s}okx${
