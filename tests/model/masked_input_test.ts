@@ -8,7 +8,9 @@ import { elementCount, tensor } from "../../kernels/spec.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { networkPreset } from "../../model/config.ts";
+import { blockTableRow } from "../../kernels/ops/blocks/table.ts";
 import { type MaeConfig, type MaeKind, maskedAutoencoder } from "../../model/mae.ts";
+import { declareVisibleBlocks, type EncoderLayout } from "../../model/masking.ts";
 import { fc } from "../deps.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { noise } from "../support/ops.ts";
@@ -16,16 +18,17 @@ import { movedParameters } from "./network_case.ts";
 
 const PATCH = [8, 8, 8] as const;
 const GRID = [2, 2, 2] as const;
+const BLOCKS = { grid: GRID, kept: 8 };
 const network = networkPreset("tiny", { features: [4, 6, 6] });
 
 /** A network on the device whose reconstruction and gradients (of a fixed weighting of it) can be computed again and again. */
 class Probe implements Disposable {
   private constructor(readonly executor: Executor) {}
 
-  static async create(gpu: Gpu, config: MaeConfig): Promise<Probe> {
+  static async create(gpu: Gpu, config: MaeConfig, layout: EncoderLayout): Promise<Probe> {
     const graph = new Graph();
     const image = graph.input("image", tensor([1, 1, ...PATCH]));
-    const mask = graph.input("mask", tensor([1, 1, ...GRID]));
+    const mask = declareVisibleBlocks(graph, layout, 1, BLOCKS);
     const { reconstruction, decayOnly } = maskedAutoencoder(new Scope(graph), image, mask, config);
     const weighting = graph.input("weighting", reconstruction.spec);
     const wrt = graph.parameters.filter((p) => !decayOnly.includes(p));
@@ -47,7 +50,8 @@ class Probe implements Disposable {
 
   async run(image: Float32Array<ArrayBuffer>, mask: Float32Array<ArrayBuffer>) {
     this.executor.write("image", image);
-    this.executor.write("mask", mask);
+    if (this.executor.plan.named.table) this.executor.write("table", blockTableRow(mask, BLOCKS));
+    else this.executor.write("mask", mask);
     this.executor.clearAccumulators();
     this.executor.run("run");
     return {
@@ -84,11 +88,19 @@ function changeHidden(
 const masks = fc.integer({ min: 1, max: 254 })
   .map((bits) => Float32Array.from({ length: 8 }, (_, i) => (bits >> i) & 1));
 
-for (const kind of ["s3d", "s3d-no-token", "s3d-efficient", "mae"] as const satisfies readonly MaeKind[]) {
+const kinds: readonly (readonly [MaeKind, EncoderLayout])[] = [
+  ["s3d", "dense-masked"],
+  ["s3d-no-token", "dense-masked"],
+  ["s3d-efficient", "dense-masked"],
+  ["mae", "dense-masked"],
+  ["s3d", "blocks"],
+  ["s3d-efficient", "blocks"],
+];
+for (const [kind, layout] of kinds) {
   gpuTest(
-    `maskedAutoencoder() ${kind}: hidden voxels change neither the reconstruction nor any gradient`,
+    `maskedAutoencoder() ${kind}, ${layout}: hidden voxels change neither the reconstruction nor any gradient`,
     async (gpu) => {
-      using probe = await Probe.create(gpu, { kind, network, leakyStem: false });
+      using probe = await Probe.create(gpu, { kind, network, leakyStem: false }, layout);
       await fc.assert(
         fc.asyncProperty(masks, fc.nat(1000), async (mask, seed) => {
           const image = noise(512, seed);
@@ -108,17 +120,19 @@ for (const kind of ["s3d", "s3d-no-token", "s3d-efficient", "mae"] as const sati
 gpuTest(
   "maskedAutoencoder() with a leaky stem sees the rim of hidden blocks, not their inside",
   async (gpu) => {
-    using probe = await Probe.create(gpu, { kind: "s3d", network, leakyStem: true });
-    const mask = Float32Array.of(1, 0, 1, 1, 1, 1, 1, 1); // the hidden block is z 0-3, y 0-3, x 4-7
-    const image = noise(512, 5);
-    const at = (z: number, y: number, x: number) => (z * 8 + y) * 8 + x;
-    const change = (...voxels: number[]) =>
-      image.map((v, i) => voxels.includes(i) ? v + 5 : v) as Float32Array<ArrayBuffer>;
-    const before = await probe.run(image, mask);
-    const rim = await probe.run(change(at(1, 1, 4)), mask);
-    assert.ok(!sameBytes(before.reconstruction, rim.reconstruction), "the rim has no effect");
-    const inside = await probe.run(change(at(1, 1, 6), at(0, 0, 7), at(2, 2, 5)), mask);
-    assert.ok(sameBytes(before.reconstruction, inside.reconstruction), "the inside has an effect");
+    for (const layout of ["dense-masked", "blocks"] as const) {
+      using probe = await Probe.create(gpu, { kind: "s3d", network, leakyStem: true }, layout);
+      const mask = Float32Array.of(1, 0, 1, 1, 1, 1, 1, 1); // the hidden block is z 0-3, y 0-3, x 4-7
+      const image = noise(512, 5);
+      const at = (z: number, y: number, x: number) => (z * 8 + y) * 8 + x;
+      const change = (...voxels: number[]) =>
+        image.map((v, i) => voxels.includes(i) ? v + 5 : v) as Float32Array<ArrayBuffer>;
+      const before = await probe.run(image, mask);
+      const rim = await probe.run(change(at(1, 1, 4)), mask);
+      assert.ok(!sameBytes(before.reconstruction, rim.reconstruction), "the rim has no effect");
+      const inside = await probe.run(change(at(1, 1, 6), at(0, 0, 7), at(2, 2, 5)), mask);
+      assert.ok(sameBytes(before.reconstruction, inside.reconstruction), "the inside has an effect");
+    }
   },
 );
 

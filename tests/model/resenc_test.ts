@@ -3,6 +3,7 @@ import { Graph, Scope } from "../../kernels/graph/graph.ts";
 import { elementCount, tensor } from "../../kernels/spec.ts";
 import { type NetworkConfig, networkPreset } from "../../model/config.ts";
 import { maskedAutoencoder } from "../../model/mae.ts";
+import { declareVisibleBlocks, type EncoderLayout } from "../../model/masking.ts";
 import { parameterCount, torchAlias, torchKeys } from "../../model/parameters.ts";
 import { resEncUNet } from "../../model/unet.ts";
 
@@ -96,10 +97,13 @@ Deno.test("parameterCount() of ResEnc-L equals the published numbers", () => {
 });
 
 Deno.test("maskedAutoencoder() on ResEnc-L adds tokens and densification: 110,203,205 parameters", () => {
-  const build = (kind: "s3d" | "s3d-no-token" | "s3d-efficient" | "mae") => {
+  const build = (
+    kind: "s3d" | "s3d-no-token" | "s3d-efficient" | "mae",
+    layout: EncoderLayout = "dense-masked",
+  ) => {
     const graph = new Graph();
     const image = graph.input("image", tensor([1, 1, 64, 64, 64]));
-    const mask = graph.input("mask", tensor([1, 1, 4, 4, 4]));
+    const mask = declareVisibleBlocks(graph, layout, 1, { grid: [4, 4, 4], kept: 16 });
     const { reconstruction, visible, decayOnly } = maskedAutoencoder(new Scope(graph), image, mask, {
       kind,
       network: networkPreset("resenc-l"),
@@ -114,6 +118,10 @@ Deno.test("maskedAutoencoder() on ResEnc-L adds tokens and densification: 110,20
     return graph;
   };
   const s3d = build("s3d");
+  const named = (graph: Graph) => graph.parameters.map((p) => `${p.name} ${p.spec.shape}`);
+  for (const kind of ["s3d", "s3d-no-token", "s3d-efficient", "mae"] as const) {
+    assert.deepEqual(named(build(kind, "blocks")), named(build(kind)), "one network in either layout");
+  }
   assert.equal(parameterCount(s3d), 110_203_205);
   const added = Object.entries(shapes(s3d)).filter(([name]) => !/^(encoder|decoder)\./.test(name));
   const wanted: Record<string, string> = {};

@@ -1,5 +1,4 @@
-/** Inputs in the block layout for tests: random tables, and which elements of a tensor count. */
-import { forEachKept } from "../../kernels/ops/blocks/reference.ts";
+/** Inputs in the block layout for tests. */
 import {
   type BlockGrid,
   blocksSpec,
@@ -8,7 +7,7 @@ import {
   cellCount,
 } from "../../kernels/ops/blocks/table.ts";
 import type { Dims3, TensorSpec } from "../../kernels/spec.ts";
-import { type CaseInput, type Contents, noise } from "./ops.ts";
+import { type CaseInput, noise } from "./ops.ts";
 
 /** Spec of an activation in the block layout, cut from `[n, channels, ...size]`. */
 export function blockInput(n: number, channels: number, size: Dims3, at: BlockGrid): { spec: TensorSpec } {
@@ -37,24 +36,4 @@ export function tableInput(
   const data = new Int32Array(rows.length * rows[0].length);
   rows.forEach((row, i) => data.set(row, i * row.length));
   return { spec: blockTable(n, at), data };
-}
-
-/** The elements of a tensor that count: all of a dense one, those of the kept blocks in the block layout. */
-export function activeElements(
-  spec: TensorSpec,
-  data: ArrayLike<number>,
-  table: Contents | undefined,
-): ArrayLike<number> {
-  if (spec.layout.kind === "dense") return data;
-  const active: number[] = [];
-  forEachKept(spec, Float64Array.from(table!), (stored) => active.push(data[stored]));
-  return active;
-}
-
-/** Contents with NaN in unused blocks. */
-export function fillUnused(spec: TensorSpec, data: Contents, table: Contents | undefined): Contents {
-  if (spec.layout.kind === "dense") return data;
-  const filled = new Float32Array(data.length).fill(NaN);
-  forEachKept(spec, Float64Array.from(table!), (stored) => filled[stored] = data[stored]);
-  return filled;
 }

@@ -8,7 +8,7 @@ import { add } from "../../kernels/ops/add/op.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { type DType, elementCount, type OpDef, tensor, type TensorSpec } from "../../kernels/spec.ts";
-import { activeElements, fillUnused } from "./blocks.ts";
+import { activeElements, fillUnused } from "./active_elements.ts";
 import { assertAllClose, type Tolerance } from "./tolerance.ts";
 
 /** Deterministic numbers in (-1, 1) by index and seed. */
