@@ -16,13 +16,7 @@ export { compile, type CompileOptions } from "./graph/plan.ts";
 export { formatFlop, mermaidPhase, planByOperation, printPhase, summarizePlan } from "./graph/print.ts";
 export { verifyPlan } from "./graph/verify.ts";
 export { ADAPTER_CHOICES, type AdapterChoice, adapterChoice } from "./runtime/provider.ts";
-export {
-  adapterFacts,
-  type Gpu,
-  openGpu,
-  type OpenGpuOptions,
-  requestAdapter,
-} from "./runtime/device.ts";
+export { adapterFacts, type Gpu, openGpu, type OpenGpuOptions, requestAdapter } from "./runtime/device.ts";
 export { type DispatchTime, Executor, type ExecutorOptions } from "./runtime/executor.ts";
 export type { ProfileClock } from "./runtime/profile.ts";
 export { ParameterStore } from "./runtime/parameters.ts";

@@ -10,8 +10,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { hasDawn } from "../cli/adapter.ts";
-import { DAWN_MODULE } from "../kernels/deps.ts";
+import { askDawn } from "../cli/dawn.ts";
 import { addCounts, type Counts, formatCounts, noCounts } from "./runner/counts.ts";
 import { installSlowPackages } from "./runner/slow_packages.ts";
 import { coverageStage, denoStage, programStage, type Stage, testStage } from "./runner/stages.ts";
@@ -60,8 +59,9 @@ async function stagesFor(
 
 /** The same kernels on the other WebGPU implementation; none, and a line that says why, when it cannot be loaded. */
 async function dawnStages(log: (line: string) => void, driver: Record<string, string>): Promise<Stage[]> {
-  if (!await hasDawn({ fetch: true })) {
-    log(`checks on Dawn are skipped: ${DAWN_MODULE} cannot be loaded`);
+  const { installed, problem } = await askDawn({ fetch: true });
+  if (!installed) {
+    log(`checks on Dawn are skipped: ${problem}`);
     return [];
   }
   const env = { ...driver, SPARK3D_ADAPTER: "dawn" };

@@ -1,8 +1,9 @@
-import { DAWN_MODULE } from "../../kernels/deps.ts";
 import { DeviceError } from "../../kernels/errors.ts";
 import { ADAPTER_CHOICES, type AdapterChoice } from "../../kernels/runtime/provider.ts";
-import { type AdapterFacts, adapterOption, hasDawn, readAdapterFacts } from "../adapter.ts";
+import { adapterOption } from "../adapter.ts";
+import { type AdapterFacts, readAdapterFacts } from "../adapter_facts.ts";
 import type { CommandContext } from "../context.ts";
+import { askDawn, type DawnFacts } from "../dawn.ts";
 import { Command, type CommandUnknownOpts } from "../deps.ts";
 import { type MachineFacts, readMachineFacts } from "../machine.ts";
 import { jsonOption } from "../options.ts";
@@ -20,15 +21,14 @@ export function doctorCommand(context: CommandContext): CommandUnknownOpts {
     .action(async (options) => {
       const machine = await readMachineFacts(".");
       const request = options.adapter;
-      const wanted = await readAdapterFacts(request);
-      const dawn = await describeDawn(request === "dawn" ? wanted : null);
-      const others = ADAPTER_CHOICES.filter((name) =>
-        name !== request && (name !== "dawn" || dawn.installed)
+      const { adapter: ofDawn, ...dawn } = await askDawn({ fetch: request === "dawn" });
+      const names = [request, ...ADAPTER_CHOICES.filter((name) => name !== request)];
+      const answers = await Promise.all(
+        names.map((name) => name === "dawn" ? ofDawn : readAdapterFacts(name)),
       );
-      const answers = [wanted, ...await Promise.all(others.map((name) => readAdapterFacts(name)))];
       const adapters = distinct(answers.filter(isFound));
-      const missing = findMissing(machine, request, wanted);
-      const usable = isFound(wanted);
+      const usable = isFound(answers[0]);
+      const missing = findMissing(machine, request, usable, dawn);
       context.exitCode = usable ? 0 : 1;
       context.output.result(
         { spark3d: spark3dVersion, machine, dawn, adapters, missing, usable },
@@ -37,23 +37,8 @@ export function doctorCommand(context: CommandContext): CommandUnknownOpts {
     }) as unknown as CommandUnknownOpts;
 }
 
-/** The optional second WebGPU implementation. */
-interface DawnFacts {
-  readonly module: string;
-  /** Whether it was fetched and its library loads. */
-  readonly installed: boolean;
-}
-
-/** Looks for Dawn; `answer` is what it said already when it was asked for. */
-async function describeDawn(answer: AdapterFacts | DeviceError | null): Promise<DawnFacts> {
-  const installed = answer === null
-    ? await hasDawn()
-    : !(answer instanceof DeviceError && answer.details.reason === "no-dawn");
-  return { module: DAWN_MODULE, installed };
-}
-
-function isFound(answer: AdapterFacts | DeviceError): answer is AdapterFacts {
-  return !(answer instanceof DeviceError);
+function isFound(answer: AdapterFacts | DeviceError | null): answer is AdapterFacts {
+  return answer !== null && !(answer instanceof DeviceError);
 }
 
 /** The same adapter answers several requests: keep the first answer. */
@@ -75,7 +60,8 @@ function distinct(adapters: readonly AdapterFacts[]): AdapterFacts[] {
 function findMissing(
   machine: MachineFacts,
   request: AdapterChoice,
-  answer: AdapterFacts | DeviceError,
+  usable: boolean,
+  dawn: Omit<DawnFacts, "adapter">,
 ): string[] {
   const missing: string[] = [];
   if (machine.deno !== testedDenoVersion) {
@@ -83,8 +69,8 @@ function findMissing(
       `Deno ${testedDenoVersion} (found ${machine.deno}): start with ./spark3d, which installs it`,
     );
   }
-  if (isFound(answer)) return missing;
-  if (answer.details.reason === "no-dawn") return [...missing, answer.message];
+  if (usable) return missing;
+  if (request === "dawn" && !dawn.installed) return [...missing, dawn.problem!];
   if (machine.system.startsWith("linux")) {
     if (machine.vulkanLoader === null) {
       missing.push("Vulkan loader libvulkan.so.1: sudo apt-get install libvulkan1 (Debian, Ubuntu)");
@@ -115,7 +101,7 @@ const limitNames = [
 
 function report(
   machine: MachineFacts,
-  dawn: DawnFacts,
+  dawn: Omit<DawnFacts, "adapter">,
   adapters: readonly AdapterFacts[],
   missing: readonly string[],
 ): string {
@@ -151,7 +137,7 @@ function report(
   return lines.join("\n");
 }
 
-function dawnRow(dawn: DawnFacts, adapters: readonly AdapterFacts[]): string {
+function dawnRow(dawn: Omit<DawnFacts, "adapter">, adapters: readonly AdapterFacts[]): string {
   if (!dawn.installed) return "not installed (optional): spark3d doctor --adapter dawn fetches it, 51 MB";
   return adapters.some(({ request }) => request === "dawn")
     ? dawn.module

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
-import { hasDawn } from "../../cli/adapter.ts";
+import { askDawn } from "../../cli/dawn.ts";
 import { hasAdapter } from "../support/gpu.ts";
 import { spawn, spawnSpark3d, temporaryFolder } from "../support/spawn.ts";
 
@@ -119,7 +119,9 @@ Deno.test("looking for Dawn does not fetch it", async () => {
   const before = Deno.env.get("DENO_DIR");
   Deno.env.set("DENO_DIR", folder.path);
   try {
-    assert.equal(await hasDawn(), false);
+    const { installed, problem } = await askDawn();
+    assert.equal(installed, false);
+    assert.match(problem!, /^Cannot load Dawn .*--cached-only/);
   } finally {
     if (before === undefined) Deno.env.delete("DENO_DIR");
     else Deno.env.set("DENO_DIR", before);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { hasDawn } from "../../cli/adapter.ts";
+import { askDawn } from "../../cli/dawn.ts";
 import { repositoryRoot, spawn, temporaryFolder } from "../support/spawn.ts";
 
 /** Chromium's software driver: Dawn refuses the lavapipe of older Mesa releases. */
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
-const found = await Deno.stat(swiftShader).then(() => hasDawn(), () => false);
+const found = await Deno.stat(swiftShader).then(async () => (await askDawn()).installed, () => false);
 if (!found) console.log("Tests of Dawn are skipped: it cannot be loaded, or SwiftShader is not here");
 
 /** Runs the start script with SwiftShader as the only driver. */
