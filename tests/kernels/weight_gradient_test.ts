@@ -86,6 +86,19 @@ const cases: [string, Shape, (TileChoice | "gpu" | "rule")[]][] = [
     [[1, 1, 4], 4, 8, 4],
     "gpu",
   ]],
+  ["dense 1x1x1, threads that share rows", {
+    x: [[5, "dense"], [3, "dense"]],
+    dy: [6, "dense"],
+    size: [3, 6, 8],
+    kernel: [1, 1, 1],
+  }, [[[1, 1, 4], 1, 4, 4]]],
+  ["blocks 1x1x1, threads that share blocks", {
+    x: [[5, "blocks"]],
+    dy: [6, "blocks"],
+    size: [8, 12, 8],
+    at,
+    kernel: [1, 1, 1],
+  }, [[[1, 1, 4], 1, 4, 4]]],
   ["blocks of 4x4x8", { x: [[3, "blocks"]], dy: [6, "blocks"], size: [8, 12, 16], at }, [
     wide,
     "rule",

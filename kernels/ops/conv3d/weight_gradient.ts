@@ -47,7 +47,7 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
   const kernels: KernelSpec[] = [];
   const scratches: TensorSpec[] = [];
   let first = 0;
-  const tasks = sources.map((source): Task => {
+  const chosen = sources.map((source): Task => {
     const plain = pairOf(geometry, source, dy, first, channels);
     first += source.spec.shape[1];
     const bordered = borderedPair(plain, scratch(scratches.length, "bordered", "read"));
@@ -67,8 +67,10 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
     const pair = bordered ?? plain;
     return { pair, tile: choose(pair, n, device) };
   });
-  const chunks = chunkCount(tasks, n, total, device);
-  const direct = chunks === 1;
+  const lanes = Math.min(...chosen.map(({ tile }) => tile.lanes)); // all sources have the same partial sums
+  const tasks = chosen.map(({ pair, tile }): Task => ({ pair, tile: { ...tile, lanes } }));
+  const chunks = chunkCount(tasks, n, total * lanes, device);
+  const direct = chunks * lanes === 1;
   const partial = direct ? output(0, "dw") : scratch(scratches.length, "partials", "read_write");
   for (const task of tasks) {
     for (const [from, to] of ranges(task, n, chunks)) {
@@ -90,12 +92,12 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
     kernels.push(sumChunksKernel({
       label: `${label} sum`,
       device,
-      chunks,
+      chunks: chunks * lanes,
       total,
       partial: scratch(scratches.length, "partials", "read"),
       sums: output(0, "dw"),
     }));
-    scratches.push(tensor([chunks, total]));
+    scratches.push(tensor([chunks * lanes, total]));
   }
   if (draft.bias) {
     const bias = channelTotals({

@@ -1,7 +1,7 @@
 // Weight gradient of a convolution, first stage: partial sums by chunk of rows, each in a fixed order.
 //   dw[s,h,k] = sum_{n,q} still[n,s,q] * halo[n,h, stride*q + k - pad]       (weight_gradient_pair.ts says which is which)
 // Layout   operands: dense [N, C, D, H, W] or blocks [N, C, K, e, e, e]; hidden voxels count as 0
-//          partials: [chunk, O * I * taps] in the order of the weight
+//          partials: [chunk, lane, O * I * taps] in the order of the weight
 // Work     1 thread = 4*quads still channels x `halos` halo channels x all taps over the rows of one chunk; a tile moves along
 //          a row and keeps what it has loaded of the halo (weight_gradient_tile.ts)
 // Limits   4 storage bindings at most, no workgroup memory
@@ -37,7 +37,8 @@ export interface PartialSums {
 
 /** Threads of a chunk. */
 export function threadsOf(pair: Pair, tile: WeightTile): number {
-  return Math.ceil(pair.still.channels / (4 * tile.quads)) * Math.ceil(pair.halo.channels / tile.halos);
+  return tile.lanes * Math.ceil(pair.still.channels / (4 * tile.quads)) *
+    Math.ceil(pair.halo.channels / tile.halos);
 }
 
 /** Text and grid of partial sums. */
@@ -62,7 +63,8 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
     `}`,
   ];
   const body = [
-    `let h = (tid % p.haloGroups) * ${tile.halos}u; let rest = tid / p.haloGroups;`,
+    `let lane = tid % ${tile.lanes}u; let unit = tid / ${tile.lanes}u;`,
+    `let h = (unit % p.haloGroups) * ${tile.halos}u; let rest = unit / p.haloGroups;`,
     `let s = (rest % p.stillGroups) * ${4 * tile.quads}u; let chunk = p.firstChunk + rest / p.stillGroups;`,
     `if (chunk >= p.endChunk) { return; }`,
     ...sums(tile, taps).map((sum) => `var ${sum} = vec4f();`),
@@ -147,7 +149,7 @@ function storeLines(pair: Pair, tile: WeightTile, taps: number): string[] {
       times(tile.halos, (c) => {
         lines.push(`if ((s + ${4 * q + j}u < p.still) & (h + ${c}u < p.halo)) {`);
         lines.push(
-          `let at = chunk * p.total + (p.first + (s + ${
+          `let at = (chunk * ${tile.lanes}u + lane) * p.total + (p.first + (s + ${
             4 * q + j
           }u) * p.stillStep + (h + ${c}u) * p.haloStep) * ${taps}u;`,
         );

@@ -105,6 +105,7 @@ export function rowLines(
   });
   if (tile.whole) return [`let x = 0; let column = 0;`, ...step];
   const stride = pair.stride[2] * tile.stillWidth / tile.width;
+  const advanceX = tile.size[2] / tile.stillWidth;
   return [
     ...each((row, c) =>
       kept.map((m) => {
@@ -121,7 +122,9 @@ export function rowLines(
         return `var ${windowName(row, c, m)} = ${load};`;
       })
     ),
-    `for (var x = 0; x < p.stillW; x = x + ${tile.size[2] / tile.stillWidth}) {`,
+    tile.lanes === 1
+      ? `for (var x = 0; x < p.stillW; x = x + ${advanceX}) {`
+      : `for (var x = i32(lane) * ${advanceX}; x < p.stillW; x = x + ${tile.lanes * advanceX}) {`,
     `let column = x${stride === 1 ? "" : ` * ${stride}`};`,
     ...step,
     ...each((row, c) => kept.map((m) => `${windowName(row, c, m)} = ${windowName(row, c, m + advance)};`)),

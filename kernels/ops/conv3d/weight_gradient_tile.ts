@@ -29,6 +29,8 @@ export interface WeightTile {
   /** Numbers of a load, of the halo operand and of the still one. */
   readonly width: Width;
   readonly stillWidth: Width;
+  /** Threads that share a row, tile by tile: where nothing slides, so that neighbours read neighbouring voxels. */
+  readonly lanes: number;
   /** Whether a tile is as long as a row, so that nothing slides. */
   readonly whole: boolean;
   readonly columns: Columns;
@@ -40,14 +42,17 @@ export function tileRows(pair: Pair, tile: WeightTile): readonly [number, number
   return [Math.ceil(extent[0] / tile.size[0]), Math.ceil(extent[1] / tile.size[1])];
 }
 
-/** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
+/**
+ * Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes, and every turn of a
+ * loop moves all numbers that it changes.
+ */
 const SOFTWARE = {
   load: { 1: 25, 2: 33, 4: 50 },
-  multiplyAdd: 1.1,
-  carry: 1,
+  multiplyAdd: 0.9,
+  carry: 3.6,
   row: 600,
   lookUp: 40,
-  store: 30,
+  store: 70,
 } as const;
 /**
  * The same for a GPU, in multiply-adds: threads of a subgroup read halo channels that lie far apart, so that a load takes a
@@ -70,6 +75,9 @@ const UNROLLED = 900;
 /** Multiply-adds below which a software device spends more time compiling than computing. */
 const SMALL = 4e6;
 
+/** Threads that share a row: eight loads of four numbers are a cache line of 128 bytes. */
+const LANES = 8;
+
 const SIZES: readonly Dims3[] = [
   [2, 2, 4],
   [1, 2, 4],
@@ -85,9 +93,7 @@ const SIZES: readonly Dims3[] = [
 export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): WeightTile {
   const candidates = SIZES.flatMap((size) =>
     ([1, 2, 4] as const).filter((width) => fits(pair, size, width)).flatMap((width) =>
-      [1, 2, 4].flatMap((quads) =>
-        [1, 2, 4, 8, 16].map((halos) => weightTile(pair, size, quads, halos, width))
-      )
+      [1, 2, 4].flatMap((quads) => [1, 2, 4, 8].map((halos) => weightTile(pair, size, quads, halos, width)))
     )
   );
   const taps = volumeOf(pair.kernel);
@@ -135,6 +141,7 @@ export function weightTile(
   }
   const row = extentOf(pair.still.placement)[2];
   const whole = pair.still.placement.blocks !== null && size[2] === row;
+  const pointwise = volumeOf(kernel) === 1 && volumeOf(stride) === 1;
   const advance = size[2] * stride[2] / width;
   const used = [...vectors].sort((a, b) => a - b);
   const kept = whole ? [] : used.filter((m) => vectors.has(m + advance));
@@ -144,6 +151,7 @@ export function weightTile(
     halos,
     width,
     stillWidth: pair.bordered ? ([4, 2, 1] as const).find((w) => size[2] % w === 0)! : width,
+    lanes: pointwise && row >= LANES * size[2] ? LANES : 1,
     whole,
     columns: {
       used,
@@ -181,14 +189,16 @@ function costOf(pair: Pair, tile: WeightTile, cost: typeof SOFTWARE | typeof GPU
   const load = cost.load[width];
   const sums = 4 * quads * halos * volumeOf(pair.kernel);
   const rows = spread(pair, size, 0) * spread(pair, size, 1);
-  const stillLoads = 4 * quads * volumeOf(size) / width;
+  const stillLoads = 4 * quads * volumeOf(size) / tile.stillWidth;
   const kept = halos * rows * columns.kept.length;
   const fresh = halos * rows * (columns.used.length - columns.kept.length);
-  const step = (stillLoads + fresh) * load + sums * volumeOf(size) * cost.multiplyAdd +
-    (sums + kept * width) * cost.carry;
-  const lookUps = pair.halo.placement.blocks && rows > 1 ? 27 * cost.lookUp : 0;
+  const step = stillLoads * cost.load[tile.stillWidth] + fresh * load +
+    sums * volumeOf(size) * cost.multiplyAdd;
+  const lookUps = pair.halo.placement.blocks && !pair.bordered && rows > 1 ? 27 * cost.lookUp : 0;
   const extent = extentOf(pair.still.placement);
-  const row = cost.row + lookUps + kept * load + Math.ceil(extent[2] / size[2]) * step;
+  const turn = tile.whole ? 0 : (sums + kept * width) * cost.carry;
+  const row = cost.row + lookUps + sums * cost.carry + kept * load +
+    Math.ceil(extent[2] / size[2]) * (step + turn);
   const blocks = pair.still.placement.blocks?.kept ?? 1;
   const threads = Math.ceil(pair.still.channels / (4 * quads)) * Math.ceil(pair.halo.channels / halos);
   const [d, h] = dims((a) => Math.ceil(extent[a] / size[a]));
