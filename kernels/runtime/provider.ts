@@ -54,11 +54,10 @@ export async function loadDawn(specifier: string): Promise<GPU> {
     const { create } = await import(specifier) as DawnModule;
     return create([]);
   } catch (cause) {
+    const found = (cause instanceof Error ? cause.message : String(cause)).replace(/\s*\n\s*/g, " ");
     throw new DeviceError(
-      `Cannot load Dawn (${specifier}): ${
-        cause instanceof Error ? cause.message : cause
-      }: it is optional and needs ` +
-        `Deno or Node on x64 or arm64 with --allow-ffi, and a network connection the first time; use another adapter without it`,
+      `Cannot load Dawn (${specifier}): found "${found}", wanted Deno or Node on x64 or arm64 with --allow-ffi and, ` +
+        `the first time, a network connection: it is optional, any other adapter works without it`,
       { reason: "no-dawn" },
       { cause },
     );
