@@ -25,7 +25,8 @@ export const SKIPS_IN_A_ROW = 32;
  * The configuration with `auto` replaced by what suits an adapter: f16 where shaders may use it and the adapter is a GPU.
  *
  * Software adapters (lavapipe, SwiftShader) compute on processors without 16-bit arithmetic: every load and store becomes a
- * conversion, and main memory is not what limits them. They stay with f32 unless f16 is asked for.
+ * conversion, and main memory is not what limits them. On lavapipe a step of the demo takes 190 ms in f16 and 167 in f32, and
+ * its kernels take 1.7 times as long to compile. They stay with f32 unless f16 is asked for.
  *
  * @throws {DeviceError} when f16 is asked for and the adapter has no shader-f16
  */
