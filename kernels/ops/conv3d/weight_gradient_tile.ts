@@ -72,6 +72,8 @@ const SUMS = { software: 256, gpu: 128 } as const;
 const REGISTERS = 200;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
 const UNROLLED = 900;
+/** Most loads of a step where few taps share them: beyond, the code outgrows the cache and runs at half the rate. */
+const LOADS = 32;
 /** Multiply-adds below which a software device spends more time compiling than computing. */
 const SMALL = 4e6;
 
@@ -102,7 +104,8 @@ export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): We
     (tile.quads === 1 || 4 * tile.quads < pair.still.channels + 4) && tile.halos <= pair.halo.channels &&
     (tile.quads * tile.halos === 1 || 4 * tile.quads * tile.halos * taps <= limit) &&
     (device.software || tile.quads * tile.halos === 1 || registers(pair, tile) <= REGISTERS) &&
-    tile.quads * tile.halos * taps * volumeOf(tile.size) <= Math.max(UNROLLED, taps)
+    tile.quads * tile.halos * taps * volumeOf(tile.size) <= Math.max(UNROLLED, taps) &&
+    (taps > 8 || tile.quads * tile.halos === 1 || loadsOf(pair, tile).step <= LOADS)
   );
   const macs = n * pair.still.channels * pair.halo.channels * taps * volumeOf(pair.still.placement.size);
   if (device.software && macs < SMALL) {
@@ -183,16 +186,22 @@ function registers(pair: Pair, tile: WeightTile): number {
     2 * rows + 4 * tile.quads + tile.halos;
 }
 
+/** Halo rows of a tile, and its loads: of the still operand, of the halo at the start of a row and in each step. */
+function loadsOf(pair: Pair, { quads, halos, size, columns, stillWidth }: WeightTile) {
+  const rows = spread(pair, size, 0) * spread(pair, size, 1);
+  const still = 4 * quads * volumeOf(size) / stillWidth;
+  const kept = halos * rows * columns.kept.length;
+  const fresh = halos * rows * (columns.used.length - columns.kept.length);
+  return { rows, still, kept, fresh, step: still + fresh };
+}
+
 /** Estimated cost of the whole pair. */
 function costOf(pair: Pair, tile: WeightTile, cost: typeof SOFTWARE | typeof GPU): number {
   const { quads, halos, width, size, columns } = tile;
   const load = cost.load[width];
   const sums = 4 * quads * halos * volumeOf(pair.kernel);
-  const rows = spread(pair, size, 0) * spread(pair, size, 1);
-  const stillLoads = 4 * quads * volumeOf(size) / tile.stillWidth;
-  const kept = halos * rows * columns.kept.length;
-  const fresh = halos * rows * (columns.used.length - columns.kept.length);
-  const step = stillLoads * cost.load[tile.stillWidth] + fresh * load +
+  const { rows, still, kept, fresh } = loadsOf(pair, tile);
+  const step = still * cost.load[tile.stillWidth] + fresh * load +
     sums * volumeOf(size) * cost.multiplyAdd;
   const lookUps = pair.halo.placement.blocks && !pair.bordered && rows > 1 ? 27 * cost.lookUp : 0;
   const extent = extentOf(pair.still.placement);
