@@ -4,6 +4,8 @@ import { formatFlop } from "../kernels/graph/print.ts";
 import { verifyPlan } from "../kernels/graph/verify.ts";
 import { type AdapterChoice, adapterFacts, requestAdapter } from "../kernels/runtime/device.ts";
 import type { DeviceFacts, Dispatch, Plan } from "../kernels/spec.ts";
+import { cellCount } from "../kernels/ops/blocks/table.ts";
+import type { EncoderLayout } from "../model/masking.ts";
 import { parameterCount } from "../model/parameters.ts";
 import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
@@ -27,6 +29,14 @@ export interface PeakRow {
   readonly bytes: number;
 }
 
+/** What a run would need with its encoder's activations stored in another way. Memory in bytes. */
+export interface LayoutFigures {
+  readonly layout: EncoderLayout;
+  readonly peakBytes: number;
+  readonly transientBytes: number;
+  readonly convMacsTraining: number;
+}
+
 /** What a run would need. Memory in bytes. */
 export interface PlanDescription {
   readonly fits: boolean;
@@ -38,6 +48,12 @@ export interface PlanDescription {
   readonly largestMicroBatch: number | null;
   readonly adapter: string;
   readonly precision: Precision;
+  /** How the encoder stores its activations, and room for how many of the grid's blocks a sample. */
+  readonly layout: EncoderLayout;
+  readonly keptBlocks: number;
+  readonly gridBlocks: number;
+  /** The sparse encoder's other layout; null for a dense encoder, which has one only. */
+  readonly otherLayout: LayoutFigures | null;
   readonly patch: readonly number[];
   readonly microBatch: number;
   readonly parameters: number;
@@ -80,7 +96,6 @@ export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDes
   const { plan, refusal } = planOrRefusal(built, config, facts);
   const fit = refusal === null ? null : largestFit(config, facts);
   const convMacs = macTable(plan);
-  const total = (key: "forward" | "training") => convMacs.reduce((sum, row) => sum + row[key], 0);
   const description = {
     fits: refusal === null,
     refusal: fit && `${refusal}${remedy(fit, config)}`,
@@ -88,6 +103,10 @@ export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDes
     largestMicroBatch: fit?.microBatch ?? null,
     adapter: facts.adapter,
     precision: config.precision,
+    layout: built.layout,
+    keptBlocks: built.blocks.kept,
+    gridBlocks: cellCount(built.blocks.grid),
+    otherLayout: config.network.kind === "mae" ? null : otherLayout(built.layout, config, facts),
     patch: config.patch,
     microBatch: config.batch.micro,
     parameters: parameterCount(built.graph),
@@ -102,10 +121,23 @@ export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDes
     pipelines: plan.report.pipelines,
     phases: plan.report.phases,
     convMacs,
-    convMacsForward: total("forward"),
-    convMacsTraining: total("training"),
+    convMacsForward: totalMacs(convMacs, "forward"),
+    convMacsTraining: totalMacs(convMacs, "training"),
   };
   return { ...description, text: planText(description, plan) };
+}
+
+function totalMacs(rows: readonly MacRow[], key: "forward" | "training"): number {
+  return rows.reduce((sum, row) => sum + row[key], 0);
+}
+
+/** Figures of the layout that a run does not have. */
+function otherLayout(layout: EncoderLayout, config: RunConfig, facts: DeviceFacts): LayoutFigures {
+  const other = { ...config, layout: layout === "blocks" ? "dense-masked" as const : "blocks" as const };
+  const { plan } = planOrRefusal(buildPretrainGraph(other), other, facts);
+  const { peakBytes, transientBytes } = plan.report;
+  const convMacsTraining = totalMacs(macTable(plan), "training");
+  return { layout: other.layout, peakBytes, transientBytes, convMacsTraining };
 }
 
 /** The plan of a run; of one that does not fit, the plan that a device without limits would get, and why it does not. */
@@ -188,6 +220,19 @@ function partOf(node: string): string {
   return densify ? `densification ${densify[1]}` : node.match(/^(loss|mask)\b/)?.[1] ?? "other";
 }
 
+function layoutText(
+  { layout, keptBlocks, gridBlocks, otherLayout: other }: Omit<PlanDescription, "text">,
+): string {
+  const own = layout === "blocks" ? `blocks, room for ${keptBlocks} of ${gridBlocks} a sample` : layout;
+  return `layout ${own}${
+    other === null
+      ? ""
+      : `; ${other.layout} would take ${formatBytes(other.transientBytes)} of activations and ${
+        (other.convMacsTraining / 1e9).toFixed(2)
+      } GMAC`
+  }`;
+}
+
 function planText(d: Omit<PlanDescription, "text">, plan: Plan): string {
   const giga = (macs: number) => (macs / 1e9).toFixed(2).padStart(10);
   const lines = [
@@ -211,6 +256,7 @@ function planText(d: Omit<PlanDescription, "text">, plan: Plan): string {
     `${formatBytes(d.transientBytes)} activations in ${plan.report.slots} slots (bound ${
       formatBytes(plan.report.transientLowerBoundBytes)
     })${d.recomputed === 0 ? "" : `, ${d.recomputed} dispatches recompute`}`,
+    layoutText(d),
     `largest binding ${formatBytes(d.largestBindingBytes)}; ${d.pipelines} pipelines`,
     d.refusal ?? "fits this adapter",
   ];

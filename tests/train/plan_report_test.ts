@@ -73,6 +73,29 @@ for (const kind of ["mae", "s3d"] as const) {
   });
 }
 
+Deno.test("describePlanFor() tells what both layouts take: blocks at most 0.55 of the activations at 75 %", () => {
+  const ratio = { kind: "fixed", value: 0.75 };
+  const [blocks, masked] = ["blocks", "dense-masked"].map((layout) =>
+    describePlanFor(resolveRunConfig({ preset: "paper", flags: { layout, mask: { ratio } } }), large)
+  );
+  assert.deepEqual([blocks.layout, blocks.keptBlocks, blocks.gridBlocks], ["blocks", 250, 1000]);
+  for (const [own, other] of [[blocks, masked], [masked, blocks]]) {
+    const { layout, peakBytes, transientBytes, convMacsTraining } = other;
+    assert.deepEqual(own.otherLayout, { layout, peakBytes, transientBytes, convMacsTraining });
+  }
+  assert.ok(blocks.transientBytes <= 0.55 * masked.transientBytes);
+  assert.ok(blocks.convMacsTraining <= masked.convMacsTraining / 2.04);
+  assert.match(
+    blocks.text,
+    /\nlayout blocks, room for 250 of 1000 a sample; dense-masked would take [\d.]+ GiB of activations and 4506.\d\d GMAC\n/,
+  );
+  assert.match(masked.text, /\nlayout dense-masked; blocks would take /);
+  const tiny = tinyConfig();
+  const plain = describePlanFor({ ...tiny, network: { ...tiny.network, kind: "mae" } }, plainDevice);
+  assert.equal(plain.otherLayout, null);
+  assert.match(plain.text, /\nlayout dense-masked\n/);
+});
+
 Deno.test("describePlanFor() refuses with the largest patch that fits: it does, the next does not", () => {
   const config = resolveRunConfig({ preset: "paper" });
   const device = { ...plainDevice, maxBinding: 2 ** 28, maxBuffer: 2 ** 28 };
