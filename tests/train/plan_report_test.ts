@@ -152,9 +152,9 @@ Deno.test("describePlanFor() recomputes to stay within the memory limit, or refu
 Deno.test("the peak's rows add up to what is alive at once", () => {
   const plan = describePlanFor(tinyConfig(), plainDevice);
   const total = plan.peak.reduce((sum, row) => sum + row.bytes, 0);
-  // slots are a little larger than what is alive, and some outputs are bound by no kernel
+  // slots are larger than what is alive (a tiny network's tensors fall into few of them), and some outputs are bound by no kernel
   assert.ok(
-    total <= plan.transientBytes && total > 0.9 * plan.transientBytes,
+    total <= plan.transientBytes && total > 0.8 * plan.transientBytes,
     `${total} of ${plan.transientBytes}`,
   );
   assert.ok(plan.peak.some((row) => row.part === "encoder stage 0" && row.op === "conv3d"));
@@ -167,7 +167,7 @@ Deno.test("the peak's rows add up to what is alive at once", () => {
 });
 
 Deno.test("describePlanFor() looks for a patch above the least that the loss takes", () => {
-  const config = tinyConfig({ patch: [160, 160, 160], loss: "ms-ssim" });
+  const config = tinyConfig({ patch: [160, 160, 160], loss: "ms-ssim", layout: "dense-masked" });
   // its five moments of 116^3 voxels are below 32 MiB, those of 120^3 above; below 97 voxels it cannot be computed
   assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 25 }).largestPatch, 116);
   assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 23 }).largestPatch, null);
