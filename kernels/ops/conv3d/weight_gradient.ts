@@ -33,8 +33,6 @@ interface Task {
 const THREADS = { software: 1024, gpu: 32768 } as const;
 /** Most bytes of partial sums. */
 const PARTIAL_BYTES = 64 * 2 ** 20;
-/** Bytes of the operands of a chunk without a halo, which reads them several times: what a cache holds. */
-const CHUNK_BYTES = 2 ** 21;
 /** Most chunks: the second stage adds them one after another. */
 const CHUNKS = 1024;
 /** Most multiply-adds of a dispatch, so that systems that watch the GPU do not end it: 0.2 s at 1 TFLOP/s. */
@@ -126,12 +124,7 @@ function chunkCount(tasks: readonly Task[], n: number, total: number, device: De
     return n * z * y * (pair.still.placement.blocks?.kept ?? 1);
   }));
   const fitting = Math.max(1, Math.floor(PARTIAL_BYTES / (4 * total)));
-  const cached = tasks.map(({ pair: { still, halo, kernel } }) =>
-    volumeOf(kernel) > 1
-      ? 1
-      : n * 4 * (still.channels + halo.channels) * storedVoxels(still.placement) / CHUNK_BYTES
-  );
-  return Math.min(Math.ceil(Math.max(wanted / threads, ...cached)), rows, fitting, CHUNKS);
+  return Math.min(Math.ceil(wanted / threads), rows, fitting, CHUNKS);
 }
 
 /** Chunks of each dispatch. */

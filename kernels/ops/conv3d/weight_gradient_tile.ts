@@ -66,8 +66,11 @@ const GPU = {
   lookUp: 16,
   store: 32,
 } as const;
-/** Sums of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
-const SUMS = { software: 256, gpu: 128 } as const;
+/**
+ * Sums of a thread: a software device keeps them in its first-level cache, a GPU in registers. Tiles of one voxel may have
+ * more, for they load most.
+ */
+const SUMS = { software: 256, softwareVoxel: 432, gpu: 128 } as const;
 /** Numbers that a thread of a GPU keeps in registers. */
 const REGISTERS = 200;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
@@ -99,10 +102,11 @@ export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): We
     )
   );
   const taps = volumeOf(pair.kernel);
-  const limit = device.software ? SUMS.software : SUMS.gpu;
+  const limit = (size: Dims3) =>
+    !device.software ? SUMS.gpu : volumeOf(size) === 1 ? SUMS.softwareVoxel : SUMS.software;
   const fitting = candidates.filter((tile) =>
     (tile.quads === 1 || 4 * tile.quads < pair.still.channels + 4) && tile.halos <= pair.halo.channels &&
-    (tile.quads * tile.halos === 1 || 4 * tile.quads * tile.halos * taps <= limit) &&
+    (tile.quads * tile.halos === 1 || 4 * tile.quads * tile.halos * taps <= limit(tile.size)) &&
     (device.software || tile.quads * tile.halos === 1 || registers(pair, tile) <= REGISTERS) &&
     tile.quads * tile.halos * taps * volumeOf(tile.size) <= Math.max(UNROLLED, taps) &&
     (taps > 8 || tile.quads * tile.halos === 1 || loadsOf(pair, tile).step <= LOADS)
