@@ -58,18 +58,16 @@ export function tileCount(output: Placement, tile: Tile): number {
 }
 
 /** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
-const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1, thread: 2000 } as const;
+const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1.3, thread: 2000 } as const;
 /**
- * Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. More of them compile
- * longer, which pays for itself in large convolutions.
+ * Cycles of two cores that compiling a multiply-add of four numbers takes, 2.2 ms on one of them, spread over as many runs of
+ * the kernel as a short training makes: small convolutions get small kernels.
  */
-const ACCUMULATORS = { software: 256, softwareLarge: 384, gpu: 64 } as const;
+const COMPILE = 1.2e7 / 300;
+/** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
+const ACCUMULATORS = { software: 384, gpu: 64 } as const;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
 const UNROLLED = 900;
-/** Multiply-adds below which a software device spends more time compiling than computing, and above which it does not matter. */
-const SMALL = 4e6;
-const LARGE = 1e9;
-
 const SOFTWARE_TILES: readonly Dims3[] = [
   [1, 6, 8],
   [1, 4, 8],
@@ -109,19 +107,13 @@ export function chooseTile(query: TileQuery): Tile {
       [1, 2, 4, 8].flatMap((quads) => [1, 2, 4, 8].map((blocks) => atLeast({ size, quads, blocks }, least)))
     )
     : GPU_TILES.map((tile) => atLeast(tile, least));
-  const macs = query.n * outChannels * query.inChannels * volumeOf(query.geometry.kernel) *
-    volumeOf(query.output.size);
-  const limit = ACCUMULATORS[device.software ? macs > LARGE ? "softwareLarge" : "software" : "gpu"];
+  const limit = ACCUMULATORS[device.software ? "software" : "gpu"];
   const fitting = candidates.filter((tile) =>
     outputsOf(tile) * 4 * tile.quads <= limit && (tile.quads === 1 || tile.quads <= quads) &&
     fits(query, tile)
   );
   if (!device.software) {
     return fitting.find((tile) => enoughThreads(query, tile)) ?? fitting[fitting.length - 1];
-  }
-  if (macs < SMALL) {
-    const small = fitting.filter((tile) => outputsOf(tile) * tile.quads <= Math.max(4, volumeOf(least)));
-    return small.reduce((best, tile) => outputsOf(tile) > outputsOf(best) ? tile : best);
   }
   const costs = fitting.map((tile) => softwareCost(query, tile));
   return fitting[costs.indexOf(Math.min(...costs))];
@@ -180,5 +172,6 @@ function softwareCost(query: TileQuery, tile: Tile): number {
     4 * fmas * SOFTWARE.multiplyAdd;
   const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
   const vectors = Math.ceil(threads / 8);
-  return 2 * Math.ceil(vectors / 2) * (perChannel * query.inChannels + SOFTWARE.thread);
+  return 2 * Math.ceil(vectors / 2) * (perChannel * query.inChannels + SOFTWARE.thread) +
+    COMPILE * fmas / depth * query.sources.length;
 }
