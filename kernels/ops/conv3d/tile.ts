@@ -63,7 +63,7 @@ const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1.3, thread: 2000 } as co
  * Cycles of two cores that compiling a multiply-add of four numbers takes, 2.2 ms on one of them, spread over as many runs of
  * the kernel as a short training makes: small convolutions get small kernels.
  */
-const COMPILE = 1.2e7 / 300;
+export const COMPILE = 1.2e7 / 300;
 /** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
 const ACCUMULATORS = { software: 384, gpu: 64 } as const;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */

@@ -2,6 +2,7 @@
 import type { DeviceFacts, Dims3 } from "../../spec.ts";
 import { dims, volumeOf } from "./geometry.ts";
 import type { Side1D } from "./halo_rows.ts";
+import { COMPILE } from "./tile.ts";
 import { extentOf, type Pair } from "./weight_gradient_pair.ts";
 
 /** Vectors of a halo row that a tile needs. */
@@ -77,8 +78,6 @@ const REGISTERS = 200;
 const UNROLLED = 900;
 /** Most loads of a step where few taps share them: beyond, the code outgrows the cache and runs at half the rate. */
 const LOADS = 32;
-/** Multiply-adds below which a software device spends more time compiling than computing. */
-const SMALL = 4e6;
 
 /** Threads that share a row: eight loads of four numbers are a cache line of 128 bytes. */
 const LANES = 8;
@@ -108,15 +107,14 @@ export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): We
     (tile.quads === 1 || 4 * tile.quads < pair.still.channels + 4) && tile.halos <= pair.halo.channels &&
     (tile.quads * tile.halos === 1 || 4 * tile.quads * tile.halos * taps <= limit(tile.size)) &&
     (device.software || tile.quads * tile.halos === 1 || registers(pair, tile) <= REGISTERS) &&
-    tile.quads * tile.halos * taps * volumeOf(tile.size) <= Math.max(UNROLLED, taps) &&
+    unrolledOf(pair, tile) <= Math.max(UNROLLED, taps) &&
     (taps > 8 || tile.quads * tile.halos === 1 || loadsOf(pair, tile).step <= LOADS)
   );
-  const macs = n * pair.still.channels * pair.halo.channels * taps * volumeOf(pair.still.placement.size);
-  if (device.software && macs < SMALL) {
-    return fitting.filter((tile) => tile.quads * tile.halos * volumeOf(tile.size) <= 4)
-      .reduce((best, tile) => volumeOf(tile.size) > volumeOf(best.size) ? tile : best);
-  }
-  const costs = fitting.map((tile) => costOf(pair, tile, device.software ? SOFTWARE : GPU));
+  const costs = fitting.map((tile) =>
+    device.software
+      ? n * costOf(pair, tile, SOFTWARE) / 8 + COMPILE * unrolledOf(pair, tile)
+      : costOf(pair, tile, GPU)
+  );
   return fitting[costs.indexOf(Math.min(...costs))];
 }
 
@@ -199,7 +197,12 @@ function loadsOf(pair: Pair, { quads, halos, size, columns, stillWidth }: Weight
   return { rows, still, kept, fresh, step: still + fresh };
 }
 
-/** Estimated cost of the whole pair. */
+/** Multiply-adds of four numbers in the text of a kernel. */
+function unrolledOf(pair: Pair, { quads, halos, size }: WeightTile): number {
+  return quads * halos * volumeOf(pair.kernel) * volumeOf(size);
+}
+
+/** Estimated cost of the whole pair for one sample: cycles of all threads, eight of which a software device runs at once. */
 function costOf(pair: Pair, tile: WeightTile, cost: typeof SOFTWARE | typeof GPU): number {
   const { quads, halos, width, size, columns } = tile;
   const load = cost.load[width];
