@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { BlockGrid } from "../../kernels/ops/blocks/table.ts";
 import { samePadding } from "../../kernels/ops/conv3d/geometry.ts";
 import { conv3dWeightGradient, type WeightGradientAttrs } from "../../kernels/ops/conv3d/gradients.ts";
+import { storeOf } from "../../kernels/ops/accumulation.ts";
 import { lowerWeightGradient } from "../../kernels/ops/conv3d/weight_gradient.ts";
 import { weightTile } from "../../kernels/ops/conv3d/weight_gradient_tile.ts";
 import { type DeviceFacts, type Dims3, type OpDef, tensor } from "../../kernels/spec.ts";
@@ -37,8 +38,9 @@ function lowered(tile: TileChoice | "gpu" | "rule"): OpDef<WeightGradientAttrs> 
   }
   return {
     ...conv3dWeightGradient,
-    lower: ({ inputs, attrs, device }) =>
-      lowerWeightGradient({
+    lower: (request) => {
+      const { inputs, attrs, device, accumulate } = request;
+      return lowerWeightGradient({
         label: "weight gradient",
         device,
         geometry: samePadding("test", attrs),
@@ -46,7 +48,10 @@ function lowered(tile: TileChoice | "gpu" | "rule"): OpDef<WeightGradientAttrs> 
         dy: { binding: input(attrs.inputs, "dy"), spec: inputs[attrs.inputs] },
         table: attrs.table ? input(attrs.inputs + 1, "blockTable", "i32") : null,
         bias: attrs.bias,
-      }, (pair) => weightTile(pair, ...tile)),
+        stores: [storeOf(request, 0), storeOf(request, 1)],
+        accumulates: accumulate.length > 0,
+      }, (pair) => weightTile(pair, ...tile));
+    },
   };
 }
 

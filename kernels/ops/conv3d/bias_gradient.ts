@@ -1,6 +1,7 @@
 /** Gradient of a bias: the sum of every channel of dy, in two stages of fixed order. */
 import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
 import { type KernelDraft, load } from "../../wgsl/module.ts";
+import type { Store } from "../accumulation.ts";
 import { channelSums, elementOf, finishPerChannel, partialSpec } from "../channelwise.ts";
 
 /** Sums of channels. */
@@ -14,11 +15,14 @@ export interface ChannelTotals {
   readonly target: KernelDraft["bindings"][number];
   /** Number of the scratch tensor that {@link channelTotals} describes. */
   readonly partial: number;
+  /** Writes the sums, or adds them onto what is there. */
+  readonly store: Store;
 }
 
 /** `sums[c] = sum_{n,p} x[n,c,p]` over all stored voxels. @returns the kernels and the scratch tensor between them */
 export function channelTotals(draft: ChannelTotals): { kernels: readonly KernelSpec[]; scratch: TensorSpec } {
   const { label, device, spec, partial, table } = draft;
+  const sums = { ...draft.target, name: "sums" };
   const source = { ...draft.source, name: "x", type: elementOf(spec) };
   return {
     scratch: partialSpec(spec),
@@ -38,8 +42,9 @@ export function channelTotals(draft: ChannelTotals): { kernels: readonly KernelS
         device,
         spec,
         partial,
-        bindings: [{ ...draft.target, name: "sums" }],
-        store: "sums[c] = sum.x;",
+        bindings: [sums],
+        params: draft.store.params,
+        store: `let value = sum.x; ${draft.store.into(sums, "c", "value")}`,
       }),
     ],
   };

@@ -1,6 +1,7 @@
 /** Gradients of conv3d with respect to an input, and to weight and bias. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
+import { storeOf } from "../accumulation.ts";
 import { fromVolume, toVolume } from "../blocks/reference.ts";
 import { require, sameShape, volume } from "../check.ts";
 import { type ConvAttrs, outputSize, samePadding, volumeOf } from "./geometry.ts";
@@ -107,6 +108,7 @@ export interface WeightGradientAttrs extends ConvAttrs {
  */
 export const conv3dWeightGradient: OpDef<WeightGradientAttrs> = {
   name: "conv3dWeightGradient",
+  accumulates: [0, 1],
   infer(inputs, attrs) {
     const g = samePadding("conv3dWeightGradient", attrs);
     const x = volume("conv3dWeightGradient", "x", inputs[0]);
@@ -126,7 +128,8 @@ export const conv3dWeightGradient: OpDef<WeightGradientAttrs> = {
     const dy = inputs[attrs.inputs];
     return convCost(sources, dy, dy.shape[1], attrs, inputs, outputs);
   },
-  lower({ inputs, attrs, device }) {
+  lower(request) {
+    const { inputs, attrs, device, accumulate } = request;
     const dy = inputs[attrs.inputs];
     const sources = inputs.slice(0, attrs.inputs);
     const channels = sources.reduce((sum, s) => sum + s.shape[1], 0);
@@ -138,6 +141,8 @@ export const conv3dWeightGradient: OpDef<WeightGradientAttrs> = {
       dy: { binding: input(attrs.inputs, "dy"), spec: dy },
       table: tableBinding(attrs.table, attrs.inputs + 1),
       bias: attrs.bias,
+      stores: [storeOf(request, 0), storeOf(request, 1)],
+      accumulates: accumulate.some((a) => a.output === 0),
     });
   },
   reference({ inputs, inputSpecs, outputSpecs, attrs }) {

@@ -1,6 +1,7 @@
 /** Lowers the weight and bias gradient of a convolution: partial sums by chunk of rows, then the sum of the chunks. */
 import { type DeviceFacts, type KernelSpec, type Lowering, tensor, type TensorSpec } from "../../spec.ts";
 import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
+import type { Store } from "../accumulation.ts";
 import { channelTotals } from "./bias_gradient.ts";
 import { borderKernel } from "./border.wgsl.ts";
 import { type ConvGeometry, volumeOf } from "./geometry.ts";
@@ -21,6 +22,9 @@ export interface WeightGradientDraft {
   /** The block table, `array<i32>` named `blockTable`; null when no operand is in the block layout. */
   readonly table: KernelDraft["bindings"][number] | null;
   readonly bias: boolean;
+  /** How the gradients of weight and bias are stored, and whether that of the weight is added onto what is there. */
+  readonly stores: readonly [weight: Store, bias: Store];
+  readonly accumulates: boolean;
 }
 
 /** A pair with the tile that suits it. */
@@ -30,7 +34,7 @@ interface Task {
 }
 
 /** Threads that keep a device busy. */
-const THREADS = { software: 1024, gpu: 32768 } as const;
+const THREADS = { software: 256, gpu: 32768 } as const;
 /** Most bytes of partial sums. */
 const PARTIAL_BYTES = 64 * 2 ** 20;
 /** Most chunks: the second stage adds them one after another. */
@@ -70,7 +74,7 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
   const lanes = Math.min(...chosen.map(({ tile }) => tile.lanes)); // all sources have the same partial sums
   const tasks = chosen.map(({ pair, tile }): Task => ({ pair, tile: { ...tile, lanes } }));
   const chunks = chunkCount(tasks, n, total * lanes, device);
-  const direct = chunks * lanes === 1;
+  const direct = chunks * lanes === 1 && !draft.accumulates;
   const partial = direct ? output(0, "dw") : scratch(scratches.length, "partials", "read_write");
   for (const task of tasks) {
     for (const [from, to] of ranges(task, n, chunks)) {
@@ -96,6 +100,7 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
       total,
       partial: scratch(scratches.length, "partials", "read"),
       sums: output(0, "dw"),
+      store: draft.stores[0],
     }));
     scratches.push(tensor([chunks * lanes, total]));
   }
@@ -108,6 +113,7 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
       table: draft.table?.port.index,
       target: output(1, "db"),
       partial: scratches.length,
+      store: draft.stores[1],
     });
     kernels.push(...bias.kernels);
     scratches.push(bias.scratch);

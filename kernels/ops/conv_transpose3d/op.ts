@@ -2,6 +2,7 @@
 import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
 import { count, require, sameShape, streamCost, volume } from "../check.ts";
+import { storeOf } from "../accumulation.ts";
 import { channelTotals } from "../conv3d/bias_gradient.ts";
 import { type ConvGeometry, dims, volumeOf } from "../conv3d/geometry.ts";
 import { lowerGather } from "../conv3d/lower.ts";
@@ -141,9 +142,11 @@ export const convTranspose3dInputGradient: OpDef<ConvTranspose3dAttrs> = {
 /** `dw` of {@link convTranspose3d}. Inputs `[x, dy]`; output `[C, O, sd, sh, sw]`. */
 export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
   name: "convTranspose3dWeightGradient",
+  accumulates: [0],
   infer: ([x, dy], attrs) => [tensor([x.shape[1], dy.shape[1], ...attrs.stride])],
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], inputs[1])),
-  lower({ inputs: [x, dy], attrs, device }) {
+  lower(request) {
+    const { inputs: [x, dy], attrs, device, accumulate } = request;
     const s = sizes(x, dy);
     return lowerWeightGradient({
       label: `convTranspose3d.dw ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
@@ -155,6 +158,8 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
       dy: { binding: input(0, "dy"), spec: x },
       table: null,
       bias: false,
+      stores: [storeOf(request, 0), storeOf(request, 1)],
+      accumulates: accumulate.length > 0,
     });
   },
   reference({ inputs: [x, dy], inputSpecs, attrs }) {
@@ -165,9 +170,11 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
 /** `s[c] = sum_{n,p} x[n,c,p]`: the gradient of a bias. Input `[N, C, D, H, W]`, f32 or f16; output `[C]` of f32. */
 export const channelSum: OpDef<Record<string, never>> = {
   name: "channelSum",
+  accumulates: [0],
   infer: ([x]) => [tensor([volume("channelSum", "x", x).c])],
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(inputs)),
-  lower({ inputs: [x], device }) {
+  lower(request) {
+    const { inputs: [x], device } = request;
     const { kernels, scratch } = channelTotals({
       label: `channelSum ${shapeText(x)}`,
       device,
@@ -175,6 +182,7 @@ export const channelSum: OpDef<Record<string, never>> = {
       partial: 0,
       source: input(0, "x"),
       target: output(0, "y"),
+      store: storeOf(request, 0),
     });
     return { variant: "two stages", scratch: [scratch], kernels };
   },
