@@ -2,7 +2,7 @@
 import { type KernelDraft, load, storageType } from "../../wgsl/module.ts";
 import { HaloRows, rowKey, type RowOffset, type Side1D } from "./halo_rows.ts";
 import { key } from "./placement.ts";
-import type { Pair, Side } from "./weight_gradient_pair.ts";
+import { extentOf, type Pair, type Side } from "./weight_gradient_pair.ts";
 import type { WeightTile, Width } from "./weight_gradient_tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
@@ -151,7 +151,8 @@ function stepLoad(
 
 /** Whether vector m of a tile may lie behind the row. */
 function canEnd(pair: Pair, tile: WeightTile, m: number): boolean {
-  return m >= tile.columns.advance || overhangs(pair, tile);
+  const [row, halo] = [extentOf(pair.still.placement)[2] * pair.stride[2], extentOf(pair.halo.placement)[2]];
+  return m >= tile.columns.advance || overhangs(pair, tile) || row > halo * pair.dilation[2];
 }
 
 /** Whether the last tile of a row may reach over its end. */
