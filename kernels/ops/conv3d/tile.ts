@@ -1,15 +1,9 @@
 /** Chooses how many outputs a thread of a gathered convolution computes, by rule from shape and device. */
-import type { DeviceFacts, Dims3 } from "../../spec.ts";
+import type { DeviceFacts, Dims3, Tile } from "../../spec.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
 import { fitsBlocks, type Placement } from "./placement.ts";
 
-/** Output voxels per axis, groups of four output channels, and kept blocks that one thread computes. */
-export interface Tile {
-  readonly size: Dims3;
-  readonly quads: number;
-  /** Kept blocks of an output in the block layout; more than 1 only where the tile covers whole blocks. */
-  readonly blocks: number;
-}
+export type { Tile };
 
 /** What a choice depends on. */
 export interface TileQuery {
@@ -60,10 +54,10 @@ export function tileCount(output: Placement, tile: Tile): number {
 /** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
 const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1.3, thread: 2000 } as const;
 /**
- * Cycles of two cores that compiling a multiply-add of four numbers takes, 2.2 ms on one of them, spread over as many runs of
- * the kernel as a short training makes: small convolutions get small kernels.
+ * Cycles of two cores that compiling a multiply-add of four numbers, or two loads or stores, takes (2.2 ms on one of them),
+ * spread over as many runs of the kernel as a short training makes: small convolutions get small kernels.
  */
-export const COMPILE = 1.2e7 / 300;
+export const COMPILE = 1.2e7 / 400;
 /** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
 const ACCUMULATORS = { software: 384, gpu: 64 } as const;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
@@ -96,8 +90,11 @@ const GPU_TILES: readonly Tile[] = [
   { size: [1, 1, 1], quads: 1, blocks: 1 },
 ];
 
-/** The cheapest tile that fits layouts and device. */
-export function chooseTile(query: TileQuery): Tile {
+/**
+ * Tiles that fit layouts and device, each once. The first is the rule's choice, the cheapest by estimate; on a software device
+ * the others follow in order of their estimates, without those whose text would be too long.
+ */
+export function candidateTiles(query: TileQuery): readonly Tile[] {
   const { device, outChannels } = query;
   const quads = Math.ceil(outChannels / 4);
   const late = lateDivisors(query);
@@ -108,15 +105,18 @@ export function chooseTile(query: TileQuery): Tile {
     )
     : GPU_TILES.map((tile) => atLeast(tile, least));
   const limit = ACCUMULATORS[device.software ? "software" : "gpu"];
-  const fitting = candidates.filter((tile) =>
+  const distinct = new Map(candidates.map((tile) => [`${tile.size} ${tile.quads} ${tile.blocks}`, tile]));
+  const fitting = [...distinct.values()].filter((tile) =>
     outputsOf(tile) * 4 * tile.quads <= limit && (tile.quads === 1 || tile.quads <= quads) &&
     fits(query, tile)
   );
   if (!device.software) {
-    return fitting.find((tile) => enoughThreads(query, tile)) ?? fitting[fitting.length - 1];
+    const choice = fitting.find((tile) => enoughThreads(query, tile)) ?? fitting[fitting.length - 1];
+    return [choice, ...fitting.filter((tile) => tile !== choice)];
   }
-  const costs = fitting.map((tile) => softwareCost(query, tile));
-  return fitting[costs.indexOf(Math.min(...costs))];
+  const costed = fitting.map((tile) => ({ tile, cost: softwareCost(query, tile) }));
+  const short = costed.filter(({ cost }) => cost < Infinity).sort((a, b) => a.cost - b.cost);
+  return short.length > 0 ? short.map(({ tile }) => tile) : fitting.slice(0, 1);
 }
 
 /** Output voxels of a thread. */
@@ -173,5 +173,6 @@ function softwareCost(query: TileQuery, tile: Tile): number {
   const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
   const vectors = Math.ceil(threads / 8);
   return 2 * Math.ceil(vectors / 2) * (perChannel * query.inChannels + SOFTWARE.thread) +
-    COMPILE * fmas / depth * query.sources.length;
+    COMPILE * (query.sources.length * (fmas + (points + 4 * taps * tile.quads) / 2) / depth +
+        2 * tile.quads * outputsOf(tile));
 }
