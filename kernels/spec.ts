@@ -55,6 +55,8 @@ export function byteLength(spec: TensorSpec): number {
 /** Arithmetic and ideal memory traffic of one application of an operation. */
 export interface Cost {
   readonly flop: number;
+  /** How much of `flop` adds the result onto what an output holds: the planner's addition, none of the operation's own. */
+  readonly added?: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
 }

@@ -155,7 +155,7 @@ function planOrRefusal(
     const boundless = { ...facts, maxBinding: 2 ** 40, maxBuffer: 2 ** 40 };
     const { limit, recompute } = config.memory;
     const most = limit !== null && recompute === "auto" ? "all" : recompute;
-    const plan = compileRun(built, { memory: { limit: null, recompute: most } }, boundless);
+    const plan = compileRun(built, { ...config, memory: { limit: null, recompute: most } }, boundless);
     verifyPlan(plan, boundless);
     return { plan, refusal: withoutRemedy(error) };
   }
@@ -194,10 +194,11 @@ function macTable(plan: Plan): readonly MacRow[] {
   const rows = new Map<string, { forward: number; training: number }>();
   const add = (dispatches: readonly Dispatch[], key: "forward" | "training") => {
     for (const d of dispatches) {
-      if (!CONVOLUTION.test(d.op) || d.cost.flop === 0) continue;
+      const { flop, added = 0 } = d.cost;
+      if (!CONVOLUTION.test(d.op) || flop === 0) continue;
       const part = partOf(d.node);
       const row = rows.get(part) ?? { forward: 0, training: 0 };
-      row[key] += d.cost.flop / 2;
+      row[key] += (flop - added) / 2;
       rows.set(part, row);
     }
   };

@@ -149,8 +149,10 @@ function stepCost(step: Step): Cost {
     const kept = outputs.filter((v) => !made.includes(v));
     return { flop: cost.flop, bytesRead: bytes([...inputs, ...kept]), bytesWritten: bytes(made) };
   }
+  const added = 2 * onto.reduce((sum, v) => sum + elementCount(v.spec.shape), 0);
   return {
-    flop: cost.flop + 2 * onto.reduce((sum, v) => sum + elementCount(v.spec.shape), 0),
+    flop: cost.flop + added,
+    added,
     bytesRead: cost.bytesRead + bytes(onto),
     bytesWritten: cost.bytesWritten,
   };

@@ -36,7 +36,12 @@ Deno.test("a producer adds straight into an accumulator, with its scale and the 
   assert.deepEqual(opsOf(plan), ["leakyRelu"]);
   assert.deepEqual(plan.phases.run[0].tenants, ["x", "accumulate#1"]);
   assert.equal(plan.phases.run[0].bindings[1].buffer, plan.named.total.buffer);
-  assert.deepEqual(plan.phases.run[0].cost, { flop: 3 * N, bytesRead: 2 * 4 * N, bytesWritten: 4 * N });
+  assert.deepEqual(plan.phases.run[0].cost, {
+    flop: 3 * N,
+    added: 2 * N,
+    bytesRead: 2 * 4 * N,
+    bytesWritten: 4 * N,
+  });
   assert.equal(plan.report.transientBytes, 0);
 });
 

@@ -167,10 +167,12 @@ Deno.test("the peak's rows add up to what is alive at once", () => {
 });
 
 Deno.test("describePlanFor() looks for a patch above the least that the loss takes", () => {
-  const config = tinyConfig({ patch: [160, 160, 160], loss: "ms-ssim", layout: "dense-masked" });
-  // its five moments of 116^3 voxels are below 32 MiB, those of 120^3 above; below 97 voxels it cannot be computed
-  assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 25 }).largestPatch, 116);
-  assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 23 }).largestPatch, null);
+  for (const layout of ["dense-masked", "blocks"]) {
+    const config = tinyConfig({ patch: [160, 160, 160], loss: "ms-ssim", layout });
+    // its five moments of 116^3 voxels are below 32 MiB, those of 120^3 above; below 97 voxels it cannot be computed
+    assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 25 }).largestPatch, 116);
+    assert.equal(describePlanFor(config, { ...plainDevice, maxBinding: 2 ** 23 }).largestPatch, null);
+  }
 });
 
 Deno.test("describePlanFor() says so when no patch of a network fits", () => {
