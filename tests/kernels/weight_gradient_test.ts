@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { BlockGrid } from "../../kernels/ops/blocks/table.ts";
+import { type BlockGrid, blockTable } from "../../kernels/ops/blocks/table.ts";
 import { samePadding } from "../../kernels/ops/conv3d/geometry.ts";
 import { conv3dWeightGradient, type WeightGradientAttrs } from "../../kernels/ops/conv3d/gradients.ts";
 import { storeOf } from "../../kernels/ops/accumulation.ts";
@@ -224,4 +224,26 @@ Deno.test("lowerWeightGradient() bounds its partial sums", () => {
 Deno.test("lowerWeightGradient() shares texts between layers", () => {
   const texts = [[32, 160], [64, 80], [128, 40], [256, 20]].map(([c, e]) => lowerCube(c, e, 3, plainDevice));
   assert.equal(new Set(texts.map(({ kernels }) => kernels[0].source)).size, 1);
+});
+
+Deno.test("lowerWeightGradient() copies blocks with borders where that takes little of what can be bound", () => {
+  const at: BlockGrid = { grid: [5, 5, 5], kept: 32 };
+  const { spec } = blockInput(1, 16, [20, 20, 20], at);
+  const { lower, infer } = conv3dWeightGradient;
+  const attrs = { kernel: [3, 3, 3], stride: [1, 1, 1], bias: false, inputs: 1, table: true } as const;
+  const inputs = [spec, spec, blockTable(1, at)];
+  const copy = 4 * 16 * 32 * 6 * 6 * 8;
+  for (const [maxBinding, bordered] of [[4 * copy, true], [4 * copy - 4, false]] as const) {
+    const { kernels, scratch } = lower({
+      inputs,
+      outputs: infer(inputs, attrs),
+      attrs,
+      inPlace: [],
+      accumulate: [],
+      recompute: false,
+      device: { ...plainDevice, maxBinding },
+    });
+    assert.equal(kernels.some(({ label }) => label.endsWith("border")), bordered);
+    assert.equal(scratch.some(({ shape }) => String(shape) === "1,16,32,6,6,8"), bordered);
+  }
 });

@@ -54,7 +54,7 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
   const chosen = sources.map((source): Task => {
     const plain = pairOf(geometry, source, dy, first, channels);
     first += source.spec.shape[1];
-    const bordered = borderedPair(plain, scratch(scratches.length, "bordered", "read"));
+    const bordered = borderedPair(plain, scratch(scratches.length, "bordered", "read"), device.maxBinding);
     if (bordered) {
       kernels.push(borderKernel({
         label: `${label} border`,

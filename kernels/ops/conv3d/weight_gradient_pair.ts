@@ -1,5 +1,5 @@
 /** Which two tensors a weight gradient multiplies, and how their voxels meet. */
-import { type Dims3, tensor, type TensorSpec } from "../../spec.ts";
+import { byteLength, type Dims3, tensor, type TensorSpec } from "../../spec.ts";
 import type { KernelDraft } from "../../wgsl/module.ts";
 import { volume } from "../check.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
@@ -81,14 +81,19 @@ export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: num
 
 /** Longest edge of blocks that get a border: the copy is (edge + 2)^3 / edge^3 times as large. */
 const BORDER_EDGE = 4;
+/** Largest share of what can be bound that the copy takes, so that it never decides which patches fit. */
+const BORDER_SHARE = 1 / 4;
 
 /**
- * A pair whose halo operand has a border; null where that does not help: long blocks, other layouts, no halo.
+ * A pair whose halo operand has a border; null where that does not help (long blocks, other layouts, no halo) or takes too
+ * much memory: blocks of the finest levels, which only networks with tiny blocks have.
  * @param target where the copy goes
+ * @param maxBinding most bytes that a kernel can bind
  */
 export function borderedPair(
   pair: Pair,
   target: Operand["binding"],
+  maxBinding: number,
 ): (Pair & { readonly extent: Dims3 }) | null {
   const { still, halo, kernel, stride } = pair;
   const [inner, outer] = [still.placement.blocks, halo.placement.blocks];
@@ -96,12 +101,14 @@ export function borderedPair(
   const reach = dims((a) => (inner.edge[a] - 1) * stride[a] + kernel[a]);
   const extent: Dims3 = [reach[0], reach[1], Math.ceil(reach[2] / 4) * 4];
   const [n, channels, kept] = halo.spec.shape;
+  const spec = tensor([n, channels, kept, ...extent]);
+  if (byteLength(spec) > BORDER_SHARE * maxBinding) return null;
   return {
     ...pair,
     halo: {
       ...halo,
       binding: target,
-      spec: tensor([n, channels, kept, ...extent]),
+      spec,
       placement: { ...halo.placement, blocks: { ...outer, edge: extent } },
     },
     padding: [0, 0, 0],

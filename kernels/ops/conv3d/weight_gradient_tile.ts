@@ -204,7 +204,7 @@ function unrolledOf(pair: Pair, { quads, halos, size }: WeightTile): number {
 
 /** Estimated cost of the whole pair for one sample: cycles of all threads, eight of which a software device runs at once. */
 function costOf(pair: Pair, tile: WeightTile, cost: typeof SOFTWARE | typeof GPU): number {
-  const { quads, halos, width, size, columns } = tile;
+  const { quads, halos, width, size } = tile;
   const load = cost.load[width];
   const sums = 4 * quads * halos * volumeOf(pair.kernel);
   const { rows, still, kept, fresh } = loadsOf(pair, tile);
