@@ -27,7 +27,7 @@ import { minMaxRescale } from "../kernels/ops/ssim/min_max_rescale.ts";
 import { MOMENTS, moments } from "../kernels/ops/ssim/moments.ts";
 import { similarityLoss } from "../kernels/ops/ssim/score.ts";
 import { similarityMean } from "../kernels/ops/ssim/similarity_mean.ts";
-import { type Dims3, elementCount, type OpDef } from "../kernels/spec.ts";
+import { type Dims3, type OpDef } from "../kernels/spec.ts";
 import { NORM_EPS, SLOPE } from "../model/config.ts";
 import { blockFamilies } from "./block_cases.ts";
 import type { BenchCase, CaseFamily, CaseInput } from "./case.ts";
@@ -246,8 +246,3 @@ const otherFamilies: readonly CaseFamily[] = [
 
 /** All families; within a family cheap cases come first. */
 export const families: readonly CaseFamily[] = [...convFamilies, ...blockFamilies, ...otherFamilies];
-
-/** Elements of a case's inputs, for listing. */
-export function inputElements(benchCase: BenchCase): number {
-  return benchCase.inputs.reduce((sum, x) => sum + elementCount(x.shape), 0);
-}

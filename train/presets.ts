@@ -41,6 +41,3 @@ export const runPresets = {
     epochs: 4000,
   },
 } as const satisfies Readonly<Record<string, RunConfigInput>>;
-
-/** Name of a whole run. */
-export type RunPresetName = keyof typeof runPresets;

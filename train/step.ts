@@ -44,7 +44,7 @@ export interface PretrainGraph {
 }
 
 /** How a run's encoder stores its activations. */
-export function encoderLayout({ layout, network: { kind } }: RunConfig): EncoderLayout {
+function encoderLayout({ layout, network: { kind } }: RunConfig): EncoderLayout {
   if (layout !== "auto") return layout;
   return kind === "mae" ? "dense-masked" : "blocks";
 }

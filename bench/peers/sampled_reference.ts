@@ -16,7 +16,7 @@ function offset(k: number): [number, number, number] {
 }
 
 /** Result `index` in PyTorch order: `y[o,q] = sum w[o,i,k] x[i,q+k]`, and the sums that its two gradients are. */
-export function convResultAt(
+function convResultAt(
   direction: Direction,
   { from, to, edge }: ConvShape,
   { x, w, dy }: ConvData,

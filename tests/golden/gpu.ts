@@ -195,7 +195,7 @@ export function compareOutputs(
 }
 
 /** Elements 0, k, 2k, ... so that `length` remain; the array itself when no k fits. */
-export function subsample(values: Float32Array, length: number): Float32Array {
+function subsample(values: Float32Array, length: number): Float32Array {
   if (values.length <= length || length === 0) return values;
   const every = [Math.floor(values.length / length), Math.ceil(values.length / length)]
     .find((k) => Math.ceil(values.length / k) === length);

@@ -72,7 +72,7 @@ export function sparseKind(network: RecordedNetwork): MaeKind {
  * The recorded name of the tensor that takes part in the computation. A sparse encoder's `all_modules.*` are tensors of their
  * own and the only ones in use, so they win over `conv` and `norm`.
  */
-export function recordedName(state: RecordedState, name: string): string {
+function recordedName(state: RecordedState, name: string): string {
   const distinct = (key: string) => key in state.tensors || key in (state.copies ?? {});
   const alias = torchAlias(name);
   const names = alias ? [alias, name] : [name];

@@ -41,7 +41,7 @@ export interface CaseSize {
 }
 
 /** Contents of the input that tells visible blocks, and the capacity for them: one more than the largest count. */
-export function visibleBlocks(
+function visibleBlocks(
   layout: EncoderLayout,
   cells: Float32Array<ArrayBuffer>,
   batch: number,
@@ -56,7 +56,7 @@ export function visibleBlocks(
 }
 
 /** A block mask with about a third of the cells visible; the first cell of every sample is, the last is not. */
-export function blockMask(shape: readonly number[], seed: number): Float32Array<ArrayBuffer> {
+function blockMask(shape: readonly number[], seed: number): Float32Array<ArrayBuffer> {
   const sample = elementCount(shape) / shape[0];
   return noise(elementCount(shape), seed).map((v, i) => {
     const cell = i % sample;

@@ -15,7 +15,7 @@ export function blockInput(n: number, channels: number, size: Dims3, at: BlockGr
 }
 
 /** Which cells of each sample are kept, `[n][G]`: below the capacity, at least one, another number in every sample. */
-export function randomCells(n: number, at: BlockGrid, seed: number): Uint8Array<ArrayBuffer>[] {
+function randomCells(n: number, at: BlockGrid, seed: number): Uint8Array<ArrayBuffer>[] {
   const cells = cellCount(at.grid);
   return Array.from({ length: n }, (_, sample) => {
     const keys = noise(cells, seed * 1009 + sample);

@@ -24,7 +24,7 @@ export function noise(length: number, seed: number): Float32Array<ArrayBuffer> {
 }
 
 /** What a tensor holds of some numbers: f16 rounds them. */
-export function roundTo(spec: TensorSpec, data: Contents): Contents {
+function roundTo(spec: TensorSpec, data: Contents): Contents {
   return spec.dtype === "f16" ? data.map(Math.f16round) as Float32Array<ArrayBuffer> : data;
 }
 
@@ -72,7 +72,7 @@ interface Built {
 }
 
 /** Builds `outputs` and, when the operation has a gradient rule, the gradients of `sum(output * seed)`. */
-export function buildCase<A>(c: OpCase<A>): Built {
+function buildCase<A>(c: OpCase<A>): Built {
   const graph = new Graph();
   const feeds = new Map<Value, Contents>();
   const table = c.inputs.find((x) => x.data instanceof Int32Array)?.data;
@@ -195,9 +195,4 @@ export function checkGradient<A>(c: OpCase<A>, step = 1e-5, tolerance = 1e-6): v
       );
     }
   });
-}
-
-/** Specs from shapes. */
-export function specs(...shapes: number[][]): TensorSpec[] {
-  return shapes.map((s) => tensor(s));
 }

@@ -9,7 +9,7 @@ import { fromVolume, toVolume, volumeSpec } from "./reference.ts";
 import { blockEdgeOf, type BlockGrid, blockGridOf, blocksSpec, cellCount, requireTable } from "./table.ts";
 
 /** Uniforms that place the blocks of a tensor in the map that they are cut from. */
-export function blockParams(blocks: TensorSpec): Readonly<Record<string, number>> {
+function blockParams(blocks: TensorSpec): Readonly<Record<string, number>> {
   const { grid, kept } = blockGridOf(blocks)!;
   const [e0, e1, e2] = blockEdgeOf(blocks);
   const cells = cellCount(grid);
