@@ -91,9 +91,43 @@ export interface KernelSpec {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** What one thread of a gathered convolution computes. */
+export interface Tile {
+  /** Output voxels per axis. */
+  readonly size: Dims3;
+  /** Groups of four output channels. */
+  readonly quads: number;
+  /** Kept blocks of an output in the block layout; more than 1 only where the tile covers whole blocks. */
+  readonly blocks: number;
+}
+
+/** A tile that was the fastest of those tried; times in milliseconds, with the packing of the weights. */
+export interface TunedTile extends Tile {
+  readonly ms: number;
+  /** Time of the tile that the rule chooses. */
+  readonly ruleMs: number;
+}
+
+/** Tiles measured on one adapter, by the key of what they compute (ops/conv3d/tuning.ts). Plain data, kept as JSON. */
+export interface TuningTable {
+  readonly adapter: string;
+  readonly runtime: string;
+  readonly commit?: string;
+  readonly entries: Readonly<Record<string, TunedTile>>;
+}
+
+/** A choice that lowering made and that a {@link TuningTable} can make in its place. */
+export interface TileChoice {
+  readonly key: string;
+  readonly tile: Tile;
+  /** Tiles that fit, the rule's first. */
+  readonly candidates: readonly Tile[];
+}
+
 /** The kernels of one node, in order, and the scratch tensors they share. */
 export interface Lowering {
   readonly variant: string;
+  readonly choice?: TileChoice;
   readonly kernels: readonly KernelSpec[];
   readonly scratch: readonly TensorSpec[];
 }
@@ -116,6 +150,8 @@ export interface DeviceFacts {
   readonly subgroupMinSize: number;
   /** Whether it computes on the processor (lavapipe, SwiftShader, WARP), where registers are cheap and threads are not. */
   readonly software: boolean;
+  /** Measured tiles that replace the rule's where they fit; set by `compile` from its tuning table. */
+  readonly tiles?: TuningTable["entries"];
 }
 
 /** What an operation is asked to lower. */

@@ -8,6 +8,7 @@ import {
   type Dispatch,
   type Plan,
   type TensorSpec,
+  type TuningTable,
 } from "../spec.ts";
 import type { Graph, Value } from "./graph.ts";
 import { type LoweredPhase, lowerPhase } from "./lower.ts";
@@ -29,6 +30,8 @@ export interface CompileOptions {
   readonly recompute?: "auto" | "off" | "all";
   /** Most bytes of device memory that the plan may take. WebGPU does not say how much there is. */
   readonly memoryBudget?: number;
+  /** Measured tiles that replace those chosen by rule. Another tile adds in another order: results differ in rounding. */
+  readonly tuning?: TuningTable;
 }
 
 interface BufferDraft {
@@ -52,10 +55,13 @@ interface Placed {
  * Plans buffers, pipelines and dispatches.
  *
  * @throws {LimitError} when a tensor or buffer exceeds the device, or all of them the memory budget
- * @throws {PlanError} when the graph is inconsistent
+ * @throws {PlanError} when the graph is inconsistent, or the tuning table belongs to another adapter
  */
 export function compile(graph: Graph, options: CompileOptions): Plan {
-  const { lowered, buffers, ranges, tenantBuffer, named, persistentBytes, peakBytes } = fit(graph, options);
+  const { lowered, buffers, ranges, tenantBuffer, named, persistentBytes, peakBytes } = fit(graph, {
+    ...options,
+    device: tunedDevice(options),
+  });
   for (const [name, value] of graph.outputs) {
     const range = outputRange(value, lowered, ranges);
     if (range) named[name] = { ...range, spec: value.spec, role: buffers[range.buffer].role };
@@ -108,6 +114,18 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       phases: figures,
     },
   };
+}
+
+/** The device with the tiles that were measured on it. @throws {PlanError} when that was another adapter */
+function tunedDevice({ device, tuning }: CompileOptions): DeviceFacts {
+  if (!tuning) return device;
+  if (tuning.adapter !== device.adapter) {
+    throw new PlanError(
+      `Cannot use a tuning table of ${tuning.adapter} on ${device.adapter}: ` +
+        `measure this adapter with spark3d tune, or leave the table out (--tuning none)`,
+    );
+  }
+  return { ...device, tiles: tuning.entries };
 }
 
 /** Lowers and places all phases, and recomputes what it takes to stay within the budget. */

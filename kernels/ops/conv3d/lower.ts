@@ -3,8 +3,9 @@ import { type Lowering, tensor, type TensorSpec } from "../../spec.ts";
 import { type KernelDraft, scratch } from "../../wgsl/module.ts";
 import { shapeText } from "../elementwise.ts";
 import { type GatherDraft, gatherKernel, tileQuery } from "./gather.wgsl.ts";
-import { chooseTile } from "./tile.ts";
 import { packedCount, packKernel } from "./pack.wgsl.ts";
+import { candidateTiles } from "./tile.ts";
+import { gatherKey, tunedTile } from "./tuning.ts";
 
 /** Weights `[O, I, K]` of a gather, and which of their input channels take part; all unless said otherwise. */
 export interface GatherWeights {
@@ -22,7 +23,9 @@ export function lowerGather(
   const [outChannels, inChannels] = weights.spec.shape;
   const by = draft.direction === "forward" ? "input" : "output";
   const { first = 0, channels = inChannels } = weights;
-  const tile = chooseTile(tileQuery(draft));
+  const key = gatherKey(draft);
+  const candidates = candidateTiles(tileQuery(draft));
+  const tile = tunedTile(draft.device.tiles?.[key], candidates) ?? candidates[0];
   const pack = {
     by,
     outChannels,
@@ -34,6 +37,7 @@ export function lowerGather(
   } as const;
   return {
     variant: "gather",
+    choice: { key, tile, candidates },
     scratch: [tensor([packedCount(pack)])],
     kernels: [
       packKernel({
