@@ -7,6 +7,7 @@
  *   --step[=PRESET]   whole training steps of a run preset instead, default demo; and the host's cost of a dispatch
  *   --adapter=NAME    auto, high, low, software or dawn
  *   --config=FILE     settings of a run that win over the preset's, for --step
+ *   --tuning=FILE     tiles that spark3d tune measured, for --step
  *   --json            JSON lines only, notes on stderr
  *   --save            keep the results in bench/results
  *
@@ -33,6 +34,7 @@ const USAGE =
   --step[=PRESET]   whole training steps of a run preset instead (default: demo), and the host's cost of a dispatch
   --adapter=NAME    auto, high, low, software or dawn (default: auto)
   --config=FILE     settings of a run that win over the preset's, for --step; as for spark3d pretrain
+  --tuning=FILE     tiles that spark3d tune measured on this adapter, for --step
   --json            JSON lines only, notes on stderr
   --save            keep the results in bench/results`;
 
@@ -48,6 +50,7 @@ export async function runBench(args: readonly string[]): Promise<number> {
       "step": { type: "string" },
       "adapter": { type: "string", default: "auto" },
       "config": { type: "string" },
+      "tuning": { type: "string" },
       "json": { type: "boolean", default: false },
       "save": { type: "boolean", default: false },
       "help": { type: "boolean", short: "h", default: false },
@@ -112,10 +115,11 @@ export async function runBench(args: readonly string[]): Promise<number> {
     } else {
       emit(await hostCost(gpu, machine, note));
       gpu.failed.then((error) => note(error.message));
-      const file = values.config === undefined
-        ? undefined
-        : JSON.parse(await Deno.readTextFile(values.config));
-      await benchStep({ ...common, preset: values.step, file, fileName: values.config, adapter, emit, note });
+      const read = async (path: string | undefined) =>
+        path === undefined ? undefined : JSON.parse(await Deno.readTextFile(path));
+      const [file, tuning] = [await read(values.config), await read(values.tuning)];
+      const fileName = values.config;
+      await benchStep({ ...common, preset: values.step, file, fileName, tuning, adapter, emit, note });
     }
   }
   note(`${records.length} results in ${((performance.now() - started) / 1000).toFixed(0)} s`);

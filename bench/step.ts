@@ -17,6 +17,8 @@ export interface StepBenchOptions {
   /** Parsed configuration file whose keys win over the preset's, and its name. */
   readonly file?: unknown;
   readonly fileName?: string;
+  /** Parsed tuning table. */
+  readonly tuning?: unknown;
   readonly adapter: AdapterChoice;
   readonly clock: Clock;
   readonly roofline: Roofline;
@@ -32,11 +34,11 @@ const MEASURE_MS = 8000;
 
 /** Steps of a preset on random patches, each waited for; then one profiled step, summed by operation. */
 export async function benchStep(options: StepBenchOptions): Promise<void> {
-  const { preset, file, fileName, clock, emit, note } = options;
+  const { preset, file, fileName, tuning, clock, emit, note } = options;
   if (!Object.hasOwn(runPresets, preset)) {
     throw new Error(`Cannot find run preset ${preset}: choose one of ${Object.keys(runPresets).join(", ")}`);
   }
-  const config = resolveRunConfig({ preset, file, fileName });
+  const config = resolveRunConfig({ preset, file, fileName, flags: { tuning } });
   using session = await PretrainSession.create(config, options.adapter);
   session.initialise();
   const { built: { cropSize }, executor, plan } = session;
@@ -72,6 +74,7 @@ export async function benchStep(options: StepBenchOptions): Promise<void> {
     `${preset} ${config.patch.join("x")} batch ${size}`,
     ...(micro === 1 ? [] : [`micro ${micro}`]),
     ...(config.precision === "f32" ? [] : [config.precision]),
+    ...(config.tuning === null ? [] : ["tuned"]),
   ].join(" ");
   const { clock: _, ...whole } = toRecord({ op: "step", shape, times, cost: { flop, bytes } }, options);
   emit({ ...whole, clock: "wall", peakBytes: plan.report.peakBytes });

@@ -1,6 +1,7 @@
 import type { CommandUnknownOpts } from "./deps.ts";
 import { Option } from "./deps.ts";
-import { maskRatio, positiveNumber, threeNumbers, wholeNumber } from "./options.ts";
+import { jsonFile, maskRatio, positiveNumber, threeNumbers, wholeNumber } from "./options.ts";
+import type { RunConfig } from "../train/config.ts";
 import type { JsonObject } from "../train/merge_config.ts";
 
 /** A command-line option that sets one key of the run configuration. */
@@ -96,11 +97,21 @@ const configFlags: readonly ConfigFlag[] = [
     parse: wholeNumber(1),
     path: ["loader", "workers"],
   },
+  {
+    flags: "--tuning <file>",
+    description: "tiles that spark3d tune measured on this adapter; none: without",
+    parse: (text) => text === "none" ? null : jsonFile(text),
+    path: ["tuning"],
+  },
 ];
 
-/** Adds the options that override keys of the run configuration. */
-export function addConfigFlags(command: CommandUnknownOpts): void {
-  for (const { flags, description, parse } of configFlags) {
+/** Adds the options that override keys of the run configuration, but for those that set a key in `without`. */
+export function addConfigFlags(
+  command: CommandUnknownOpts,
+  without: readonly (keyof RunConfig)[] = [],
+): void {
+  for (const { flags, description, parse, path } of configFlags) {
+    if ((without as readonly string[]).includes(path[0])) continue;
     const option = new Option(flags, description);
     command.addOption(parse === undefined ? option : option.argParser(parse));
   }

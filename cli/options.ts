@@ -45,3 +45,17 @@ export function maskRatio(text: string): MaskRatio {
     ? { kind: "fixed", value: values[0] }
     : { kind: "uniform", low: values[0], high: values[1] };
 }
+
+/** Parser of the name of a JSON file, for its content. */
+export function jsonFile(path: string): unknown {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound
+      ? "no such file"
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    throw new InvalidArgumentError(`Expected a JSON file (${reason}): check the path.`);
+  }
+}

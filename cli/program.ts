@@ -27,6 +27,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "print the memory and dispatch plan of a network without running it",
     load: async () => (await import("./commands/plan.ts")).planCommand,
   },
+  tune: {
+    summary: "measure which tiles of a run's convolutions are fastest on this adapter",
+    load: async () => (await import("./commands/tune.ts")).tuneCommand,
+  },
   doctor: {
     summary: "print what this machine offers and what is missing",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

@@ -1,6 +1,7 @@
 import { z } from "./deps.ts";
 import { downsampling, NETWORK_PRESETS, networkPreset } from "../model/config.ts";
 import type { Schedule } from "./schedule.ts";
+import { tuningTableSchema } from "./tuning.ts";
 
 /** Names of the network presets; `features` and `blocks` of a configuration override what a preset says. */
 export const networkPresetNames: readonly string[] = Object.keys(NETWORK_PRESETS);
@@ -146,6 +147,9 @@ export const runConfigSchema = z.strictObject({
   precision: z.enum(["f32", "f16", "auto"]).default("auto")
     .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
   memory: memory.prefault({}),
+  tuning: tuningTableSchema.nullable().default(null).describe(
+    "measured tiles of convolutions, written by spark3d tune; they change the order of sums, and so the last digits",
+  ),
   checkpointEveryEpochs: z.int().positive().default(1),
   metricsEvery: z.int().positive().max(64).default(25).describe(
     "steps between two read-backs of the losses",

@@ -69,7 +69,11 @@ export function resolveRunConfig(layers: ConfigLayers = {}): RunConfig {
   const flags = layers.flags ?? {};
   const recipe: JsonObject = runConfigSchema.parse({});
   const base = mergeConfig(recipe, runPresets[preset as keyof typeof runPresets]);
-  const merged = mergeConfig(mergeConfig(base, file), flags);
+  const tuning = flags.tuning === undefined ? file.tuning : flags.tuning; // whole: times of two tables do not mix
+  const merged = {
+    ...mergeConfig(mergeConfig(base, file), flags),
+    ...(tuning === undefined ? {} : { tuning }),
+  };
   const result = runConfigSchema.safeParse(merged);
   if (result.success) return result.data;
   throw new ConfigError(result.error.issues.map((issue) => {

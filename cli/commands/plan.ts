@@ -3,23 +3,18 @@ import { adapterOption } from "../adapter.ts";
 import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
-import { UsageError } from "../errors.ts";
 import { jsonOption } from "../options.ts";
-import { readJson } from "../paths.ts";
-import { networkPresetNames, type RunConfig } from "../../train/config.ts";
-import { type JsonObject, mergeConfig } from "../../train/merge_config.ts";
-import { runPresets } from "../../train/presets.ts";
-import { resolveRunConfig } from "../../train/resolve_config.ts";
+import { planConfig, presetOption } from "../plan_config.ts";
+import type { JsonObject } from "../../train/merge_config.ts";
 
 /** `spark3d plan`: what a run would need on this adapter, without allocating any of it. */
 export function planCommand(context: CommandContext): CommandUnknownOpts {
-  const names = [...new Set([...Object.keys(runPresets), ...networkPresetNames])].join(", ");
   const command = new Command()
     .description(
       "Prints the memory and dispatch plan of a run on this adapter without allocating anything. When it does not fit, " +
         "names what is too large and the largest patch and micro-batch that fit; exit code 1.",
     )
-    .addOption(new Option("--preset <name>", `whole run or network: ${names} (default: demo)`))
+    .addOption(presetOption())
     .option(
       "--config <file>",
       "JSON file of settings; options on the command line win",
@@ -43,27 +38,5 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
       if (!description.fits) context.exitCode = 1;
       const report = options.verbose ? `${text}\n\n${peakText(description)}` : text;
       context.output.result({ ...facts, ok: description.fits }, report);
-    });
-}
-
-/** A network's name as preset stands for the published recipe with that network. */
-async function planConfig(
-  options: { preset?: string; config?: string },
-  flags: JsonObject,
-): Promise<RunConfig> {
-  const { preset, config } = options;
-  const known = [...Object.keys(runPresets), ...networkPresetNames];
-  if (preset !== undefined && !known.includes(preset)) {
-    throw new UsageError(`Unknown --preset ${preset}: expected one of ${[...new Set(known)].join(", ")}`);
-  }
-  const file = config === undefined ? undefined : await readJson(config);
-  const network = networkPresetNames.find((name) => name === preset && !Object.hasOwn(runPresets, name));
-  return network === undefined
-    ? resolveRunConfig({ preset, file, fileName: config, flags })
-    : resolveRunConfig({
-      preset: "paper",
-      file,
-      fileName: config,
-      flags: mergeConfig({ network: { preset: network } }, flags),
     });
 }
