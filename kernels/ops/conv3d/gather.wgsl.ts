@@ -68,6 +68,9 @@ interface Tap {
   readonly uses: readonly Use[];
 }
 
+/** Channels of a source from which on skipping hidden blocks pays for asking block by block. */
+const APART_CHANNELS = 16;
+
 /** What the choice of a tile depends on. */
 export function tileQuery(draft: Omit<GatherDraft, "weights">): TileQuery {
   return {
@@ -188,7 +191,7 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
 
 /**
  * Adds one source to the accumulators. Points of a source in the block layout that feed a dense output are read block by
- * block, so that hidden blocks cost nothing; elsewhere the tile lies in a kept block and all points are read together.
+ * block, so that hidden blocks cost nothing; elsewhere, and with few channels, all points are read together.
  */
 function sourceLines(
   draft: GatherDraft,
@@ -202,7 +205,7 @@ function sourceLines(
   const lines = [`{`, ...readers.flatMap((reader) => planes.flatMap((plane) => reader.planeLines(plane)))];
   const inBlocks = readers[0].placement.blocks !== null;
   const stored = (u: Use) => readers[0].stored(u.plane, u.y, u.x);
-  const apart = skipOrder(draft, tile) !== null && inBlocks;
+  const apart = skipOrder(draft, tile) !== null && inBlocks && draft.sources[s].channels >= APART_CHANNELS;
   for (const condition of apart ? new Set(taps.flatMap((tap) => tap.uses).map(stored)) : [null]) {
     const part = condition === null
       ? taps
