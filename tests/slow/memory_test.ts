@@ -24,7 +24,7 @@ for (const recompute of ["off", "all"] as const) {
     }
     const plan = compileRun(
       buildPretrainGraph(config),
-      { memory: { limit: null, recompute } },
+      { ...config, memory: { limit: null, recompute } },
       gpu.facts,
     );
     await buildPipelines(gpu, plan.sources); // code takes memory too, but not the device's
