@@ -5,10 +5,11 @@
 //          w: packed for the tile, [O / 4 quads, kd, C, kh kw, 4 quads] (pack.wgsl.ts); sources are read one after another
 // Work     1 thread = 1 tile of output voxels x 4*quads output channels (tile.ts); every input value is loaded once a thread,
 //          channel and plane; a source in the block layout is skipped where nothing is kept
-// Limits   8 storage bindings at most (three sources, weights, bias, table, output); no workgroup memory
+// Limits   8 storage bindings at most (three sources, weights, bias, table, output; sources that can be read four numbers at
+//          a time are bound a second time as long as there is room); no workgroup memory
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
 import type { DeviceFacts, DType, KernelSpec } from "../../spec.ts";
-import { kernel, type KernelDraft, load, WORKGROUP } from "../../wgsl/module.ts";
+import { kernel, type KernelDraft, load, storageType, WORKGROUP } from "../../wgsl/module.ts";
 import {
   accumulator,
   cellsOf,
@@ -21,7 +22,15 @@ import {
 } from "./gather_output.ts";
 import type { ConvGeometry } from "./geometry.ts";
 import { key, type Placement, placementParams, type Plane, PointReader, tableParams } from "./placement.ts";
-import { lateDivisors, loopsDepth, type Tile, tileCount, type TileQuery, tileStep } from "./tile.ts";
+import {
+  lateDivisors,
+  loopsDepth,
+  readsFours,
+  type Tile,
+  tileCount,
+  type TileQuery,
+  tileStep,
+} from "./tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
 
@@ -145,6 +154,8 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
       new PointReader(`s${i}`, suffix, s.binding.name, s.placement, step, offsets, divisors)
     )
   );
+  const fours = foursOf(draft, tile);
+  const singles = uses.some(({ x }) => x < 0 || x >= tile.size[2]);
   const body = [
     ...tileLines(draft, tile),
     `let wfirst = (rest % p.outBlocks) * ${draft.geometry.kernel[0]}u;`,
@@ -156,7 +167,7 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
     ...startLines(draft, tile),
     ...readers.flat().flatMap((reader) => reader.axisLines()),
     ...(loop ? [`for (var kz = 0u; kz < ${draft.geometry.kernel[0]}u; kz++) {`] : []),
-    ...draft.sources.flatMap((_, s) => sourceLines(draft, tile, readers[s], s, planes, taps)),
+    ...draft.sources.flatMap((_, s) => sourceLines(draft, tile, readers[s], s, planes, taps, fours[s])),
     ...(loop ? [`}`] : []),
     ...storeLines(draft, tile),
   ];
@@ -168,7 +179,9 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
     label: draft.label,
     device: draft.device,
     bindings: [
-      ...draft.sources.map((s) => ({ ...s.binding, type: s.dtype })),
+      ...draft.sources.filter((_, i) => fours[i] === null || singles)
+        .map((s) => ({ ...s.binding, type: s.dtype })),
+      ...fours.filter((binding) => binding !== null),
       { ...draft.weights, type: "vec4f" },
       ...(draft.bias ? [draft.bias] : []),
       ...(blocks && draft.table ? [draft.table] : []),
@@ -189,6 +202,15 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
   });
 }
 
+/** Bindings of sources as arrays of four numbers, null for those that are not read so. */
+function foursOf(draft: GatherDraft, tile: Tile): (Binding | null)[] {
+  let room = 8 - draft.sources.length - 2 - (draft.bias ? 1 : 0) - (draft.table ? 1 : 0);
+  return draft.sources.map(({ binding, placement, dtype, channels }) => {
+    if (channels === 1 || !readsFours(tileQuery(draft), placement, tile) || room-- <= 0) return null;
+    return { ...binding, name: `${binding.name}fours`, type: storageType(dtype, 4) };
+  });
+}
+
 /**
  * Adds one source to the accumulators. Points of a source in the block layout that feed a dense output are read block by
  * block, so that hidden blocks cost nothing; elsewhere, and with few channels, all points are read together.
@@ -200,6 +222,7 @@ function sourceLines(
   s: number,
   planes: readonly Plane[],
   taps: readonly Tap[],
+  fours: Binding | null,
 ): string[] {
   const before = draft.sources.slice(0, s).map((_, i) => `p.channels${i}`).join(" + ") || "0u";
   const lines = [`{`, ...readers.flatMap((reader) => planes.flatMap((plane) => reader.planeLines(plane)))];
@@ -215,7 +238,7 @@ function sourceLines(
       `for (var c = 0u; c < p.channels${s}; c++) {`,
       `let plane = i32(n * p.channels${s} + c) * p.s${s}Voxels;`,
       `let channel = c + ${before};`,
-      ...multiplyLines(draft, tile, readers, s, part.filter((tap) => tap.uses.length > 0)),
+      ...multiplyLines(draft, tile, readers, s, part.filter((tap) => tap.uses.length > 0), fours),
       `} }`,
     );
   }
@@ -232,15 +255,30 @@ function multiplyLines(
   readers: readonly PointReader[],
   s: number,
   taps: readonly Tap[],
+  fours: Binding | null,
 ): string[] {
   const { binding, dtype } = draft.sources[s];
   const value = (index: string) => load({ ...binding, type: dtype }, index);
+  const four = (index: string) => load(fours!, `(${index} >> 2u)`);
   const inPlane = draft.geometry.kernel[1] * draft.geometry.kernel[2];
   const name = (suffix: string, u: Use) => `v${suffix}${u.plane.key}${key(u.y)}${key(u.x)}`;
   const lines: string[] = [];
   for (const reader of readers) {
-    const points = new Map(taps.flatMap((tap) => tap.uses).map((u) => [name(reader.suffix, u), u]));
-    for (const [v, u] of points) lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, value)};`);
+    const points = new Map(
+      taps.flatMap((tap) => tap.uses).sort((a, b) => a.x - b.x).map((u) => [name(reader.suffix, u), u]),
+    );
+    for (const [v, u] of points) {
+      if (!fours || u.x < 0 || u.x >= tile.size[2]) {
+        lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, value)};`);
+        continue;
+      }
+      const at = u.x % 4;
+      const whole = name(reader.suffix, { ...u, x: u.x - at }).replace("v", "f");
+      if (at === 0) {
+        lines.push(`let ${whole} = ${reader.value("plane", u.plane, u.y, u.x, four, "vec4f()")};`);
+      }
+      lines.push(`let ${v} = ${whole}.${"xyzw"[at]};`);
+    }
   }
   for (const depth of new Set(taps.map((tap) => tap.depth))) {
     lines.push(`let w${depth} = ((wfirst + ${depth}) * p.inChannels + channel) * ${inPlane * tile.quads}u;`);

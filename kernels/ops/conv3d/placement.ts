@@ -208,17 +208,28 @@ export class PointReader {
     return `${this.prefix}k${plane.key}${key(this.#class(1, oy))}${key(this.#class(2, ox))}`;
   }
 
-  /** WGSL of a point's value, 0 where it is not stored. @param channel WGSL (i32) of the first element of the channel */
-  value(channel: string, plane: Plane, oy: number, ox: number, load: (index: string) => string): string {
+  /**
+   * WGSL of a point's value, `zero` where it is not stored.
+   *
+   * @param channel WGSL (i32) of the first element of the channel
+   */
+  value(
+    channel: string,
+    plane: Plane,
+    oy: number,
+    ox: number,
+    load: (index: string) => string,
+    zero = "0.0",
+  ): string {
     const { prefix: s, placement: { blocks } } = this;
     if (!blocks) {
       const row = `${plane.key}${key(oy)}`;
-      return `select(0.0, ${load(`u32(${channel} + ${s}r${row} + ${s}x${key(ox)})`)}, ${s}k${row} & ${s}okx${
-        key(ox)
-      })`;
+      return `select(${zero}, ${
+        load(`u32(${channel} + ${s}r${row} + ${s}x${key(ox)})`)
+      }, ${s}k${row} & ${s}okx${key(ox)})`;
     }
     const cx = key(this.#class(2, ox));
-    return `select(0.0, ${
+    return `select(${zero}, ${
       load(`u32(${channel} + ${s}r${plane.key}${key(oy)}${cx} + ${ox})`)
     }, ${s}k${plane.key}${key(this.#class(1, oy))}${cx})`;
   }

@@ -43,6 +43,12 @@ export function loopsDepth({ direction, geometry: { kernel, stride } }: TileQuer
   return kernel[0] > 1 && tile.size[0] === 1 && (direction === "forward" || stride[0] === 1);
 }
 
+/** Whether rows of a tile are whole groups of four numbers in memory, so that one load fetches four of its points. */
+export function readsFours(query: PlacedQuery, source: Placement, tile: Tile): boolean {
+  const row = source.blocks?.edge[2] ?? source.size[2];
+  return query.geometry.stride[2] === 1 && tile.size[2] % 4 === 0 && row % 4 === 0;
+}
+
 /** Number of tiles of a sample. */
 export function tileCount(output: Placement, tile: Tile): number {
   const { blocks, size } = output;
@@ -52,7 +58,7 @@ export function tileCount(output: Placement, tile: Tile): number {
 }
 
 /** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
-const SOFTWARE = { load: 25, weights: 50, multiplyAdd: 1.3, thread: 2000 } as const;
+const SOFTWARE = { load: 25, four: 50, multiplyAdd: 1.3, thread: 2000 } as const;
 /**
  * Cycles of two cores that compiling a multiply-add of four numbers, or two loads or stores, takes (2.2 ms on one of them),
  * spread over as many runs of the kernel as a short training makes: small convolutions get small kernels.
@@ -162,13 +168,15 @@ function softwareCost(query: TileQuery, tile: Tile): number {
       ? (tile.size[a] - 1) * stride[a] + kernel[a]
       : tile.size[a] / stride[a] + Math.ceil(kernel[a] / stride[a]) - 1
   );
-  const perBlock = depth > 1 ? depth * tile.size[0] * spread[1] * spread[2] : volumeOf(spread);
+  const rows = depth > 1 ? depth * tile.size[0] * spread[1] : spread[0] * spread[1];
+  const fours = readsFours(query, query.sources[0], tile) ? tile.size[2] / 4 : 0;
+  const perRow = fours * SOFTWARE.four + (spread[2] - 4 * fours) * SOFTWARE.load;
   const taps = volumeOf(kernel);
   const sharing = direction === "forward" ? 1 : volumeOf(stride);
-  const points = perBlock * tile.blocks;
+  const points = rows * spread[2] * tile.blocks;
   const fmas = outputsOf(tile) * taps * tile.quads / sharing;
   if (fmas / depth > UNROLLED) return Infinity;
-  const perChannel = points * SOFTWARE.load + taps * tile.quads * SOFTWARE.weights +
+  const perChannel = rows * perRow * tile.blocks + taps * tile.quads * SOFTWARE.four +
     4 * fmas * SOFTWARE.multiplyAdd;
   const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
   const vectors = Math.ceil(threads / 8);
