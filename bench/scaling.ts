@@ -2,7 +2,7 @@
  * Times training steps in the block layout on growing patches at one mask ratio, and fits how the time grows with the kept
  * voxels: one JSON line a patch, then one with the slope of log(time) over log(kept voxels).
  *
- *   deno run --allow-all bench/scaling.ts [--patches=48,56,64,80,96] [--block=8] [--ratio=0.75] [--features=16,32,64,128]
+ *   deno run --allow-all bench/scaling.ts [--patches=64,80,96,128] [--block=8] [--ratio=0.75] [--features=8,16,32,64]
  *     [--rounds=3] [--adapter=auto] [--save]
  *
  * Rounds go through all patches, so that a disturbance meets them alike.
@@ -16,10 +16,10 @@ import { TimedSession } from "./timed_session.ts";
 
 const { values } = parseArgs({
   options: {
-    patches: { type: "string", default: "48,56,64,80,96" },
+    patches: { type: "string", default: "64,80,96,128" },
     block: { type: "string", default: "8" },
     ratio: { type: "string", default: "0.75" },
-    features: { type: "string", default: "16,32,64,128" },
+    features: { type: "string", default: "8,16,32,64" },
     rounds: { type: "string", default: "3" },
     adapter: { type: "string", default: "auto" },
     save: { type: "boolean", default: false },
