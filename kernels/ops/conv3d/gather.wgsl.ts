@@ -8,7 +8,7 @@
 // Limits   8 storage bindings at most (three sources, weights, bias, table, output; sources that can be read four numbers at
 //          a time are bound a second time as long as there is room); no workgroup memory
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
-import type { DeviceFacts, DType, KernelSpec } from "../../spec.ts";
+import type { DeviceFacts, Dims3, DType, KernelSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, load, storageType, WORKGROUP } from "../../wgsl/module.ts";
 import {
   accumulator,
@@ -94,10 +94,10 @@ export function tileQuery(draft: Omit<GatherDraft, "weights">): TileQuery {
  * Offset along one axis from the tile's first input to the input of output `a` and tap `k`; null where there is none. Where
  * division is late it is the offset before division.
  */
-function tapOffset(draft: GatherDraft, axis: 0 | 1 | 2, a: number, k: number): number | null {
+function tapOffset(draft: GatherDraft, late: Dims3, axis: 0 | 1 | 2, a: number, k: number): number | null {
   const { stride, padding } = draft.geometry;
   if (draft.direction === "forward") return stride[axis] * a + k - padding[axis];
-  if (lateDivisors(tileQuery(draft))[axis] > 1) return a + padding[axis] - k;
+  if (late[axis] > 1) return a + padding[axis] - k;
   const numerator = a + padding[axis] - k;
   return ((numerator % stride[axis]) + stride[axis]) % stride[axis] === 0 ? numerator / stride[axis] : null;
 }
@@ -107,6 +107,7 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
   const [kd, kh, kw] = draft.geometry.kernel;
   const [td, th, tw] = tile.size;
   const pad = draft.geometry.padding[0];
+  const late = lateDivisors(tileQuery(draft));
   const looped: Plane = {
     key: "l",
     z: (iz) => draft.direction === "forward" ? `${iz} + i32(kz) - ${pad}` : `${iz} + ${pad} - i32(kz)`,
@@ -118,14 +119,14 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
       for (let k = 0; k < kw; k++) {
         const uses: Use[] = [];
         for (let z = 0; z < td; z++) {
-          const oz = loop ? 0 : tapOffset(draft, 0, z, i);
+          const oz = loop ? 0 : tapOffset(draft, late, 0, z, i);
           if (oz === null) continue;
           if (!planes.has(oz)) planes.set(oz, loop ? looped : { key: key(oz), z: (iz) => `${iz} + ${oz}` });
           for (let y = 0; y < th; y++) {
-            const oy = tapOffset(draft, 1, y, j);
+            const oy = tapOffset(draft, late, 1, y, j);
             if (oy === null) continue;
             for (let x = 0; x < tw; x++) {
-              const ox = tapOffset(draft, 2, x, k);
+              const ox = tapOffset(draft, late, 2, x, k);
               if (ox !== null) uses.push({ cell: [z, y, x], plane: planes.get(oz)!, y: oy, x: ox });
             }
           }
@@ -288,14 +289,19 @@ function multiplyLines(
       lines.push(`let k${t}_${q} = weights[w${depth} + ${at * tile.quads + q}u];`);
     }
   }
+  const products = new Map<string, { readonly tap: number; readonly use: Use }[]>();
+  taps.forEach(({ uses }, tap) =>
+    uses.forEach((use) => {
+      const cell = use.cell.join();
+      products.set(cell, [...products.get(cell) ?? [], { tap, use }]);
+    })
+  );
   for (const { suffix } of readers) {
     for (const cell of cellsOf(tile)) {
       for (let q = 0; q < tile.quads; q++) {
         const a = accumulator(suffix, cell, q);
-        const terms = taps.flatMap(({ uses }, t) =>
-          uses.filter((u) => u.cell.join() === cell.join())
-            .map((u) => `${a} = fma(k${t}_${q}, vec4f(${name(suffix, u)}), ${a});`)
-        );
+        const terms = (products.get(cell.join()) ?? [])
+          .map(({ tap, use }) => `${a} = fma(k${tap}_${q}, vec4f(${name(suffix, use)}), ${a});`);
         if (terms.length > 0) lines.push(terms.join(" "));
       }
     }
