@@ -121,6 +121,11 @@ export function blockEdge(op: string, mask: TensorSpec, n: number, size: Dims3):
     `mask has shape [${mask.shape}], wanted [${n}, 1, g0, g1, g2]`,
     mask.shape,
   );
+  return gridEdge(op, grid, size);
+}
+
+/** Voxels of a grid's cell along each axis at a size. @throws {ShapeError} when the size is no multiple of the grid */
+export function gridEdge(op: string, grid: Dims3, size: Dims3): Dims3 {
   const edge = size.map((extent, axis) => extent / grid[axis]);
   require(
     edge.every((e) => Number.isInteger(e) && e >= 1),

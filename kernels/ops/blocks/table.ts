@@ -4,7 +4,7 @@
  */
 import type { Dims3, TensorSpec } from "../../spec.ts";
 import { DENSE } from "../../spec.ts";
-import { require } from "../check.ts";
+import { gridEdge, require } from "../check.ts";
 
 /** A grid of blocks and how many of them a tensor has room for, per sample. */
 export interface BlockGrid {
@@ -45,7 +45,12 @@ export function blockTableRow(kept: ArrayLike<number>, at: BlockGrid): Int32Arra
   return row;
 }
 
-/** Spec of a tensor in the block layout. @param size voxels per axis of the volume it is cut from */
+/**
+ * Spec of a tensor in the block layout.
+ *
+ * @param size voxels per axis of the volume it is cut from
+ * @throws {ShapeError} when the size is no multiple of the grid
+ */
 export function blocksSpec(
   op: string,
   n: number,
@@ -54,16 +59,7 @@ export function blocksSpec(
   { grid, kept }: BlockGrid,
   dtype: TensorSpec["dtype"] = "f32",
 ): TensorSpec {
-  const edge = size.map((extent, axis) => extent / grid[axis]);
-  require(
-    edge.every((e) => Number.isInteger(e) && e >= 1),
-    op,
-    `size ${size.join("x")} is no multiple of the mask grid ${
-      grid.join("x")
-    }: choose patch and block so that it is`,
-    size,
-    grid,
-  );
+  const edge = gridEdge(op, grid, size);
   return { shape: [n, channels, kept, ...edge], dtype, layout: { kind: "blocks", grid } };
 }
 
