@@ -36,7 +36,7 @@ export async function run(group: GoldenGroup, check: Checker, layout: EncoderLay
     const { mask, ...inputs } = Object.fromEntries(
       Object.entries(refs).map(([name, ref]) => [name, recorded(group, ref)]),
     );
-    if (layout === "blocks" && c.op === "sparse_max_pool3d") {
+    if (layout === "blocks" && isRefused(c)) {
       return check.equal(c.id, "refused in blocks", refusal(() => runBlocks(c, inputs, mask)), "ShapeError");
     }
     const sparse = isSparse(inputs.x, mask);
@@ -75,6 +75,12 @@ export async function run(group: GoldenGroup, check: Checker, layout: EncoderLay
   for (const entry of (group.manifest.reference_errors ?? []) as ReferenceError[]) {
     await checkRefusal(check, entry, layout);
   }
+}
+
+/** Whether blocks do without an operation: maximum pooling, and kernels that reach beyond the next voxel. */
+function isRefused({ op, attributes }: GoldenCase): boolean {
+  return op === "sparse_max_pool3d" ||
+    op === "sparse_conv3d" && dims3(attributes.kernel, "kernel").some((k) => k > 3);
 }
 
 /** Whether each element of an activation is visible. */
