@@ -123,23 +123,35 @@ export interface NonzeroCrop {
   readonly data: Float32Array;
   readonly shape: Dims3;
   readonly box: Box3;
-  /** Labels of the box, -1 outside the filled non-zero mask: of a label map where it is 0 there, otherwise 0 inside. `[D, H, W]` */
-  readonly labels: Int32Array;
+  /** The filled non-zero mask in the box, 1 or 0. `[D, H, W]` */
+  readonly inside: Uint8Array;
 }
 
 /**
- * Crops an image and its label map to the bounding box of the non-zero voxels and marks what lies outside the filled non-zero mask.
+ * Crops an image to the bounding box of the non-zero voxels.
  *
  * @param data `[C, D, H, W]`
- * @param labels `[D, H, W]`, optional
  * @returns null for an all-zero image
  * Source: `crop_to_nonzero` of nnU-Net v2 and nnssl
  */
-export function cropToNonzero(data: Float32Array, shape: Dims3, labels?: Int32Array): NonzeroCrop | null {
+export function cropToNonzero(data: Float32Array, shape: Dims3): NonzeroCrop | null {
   const box = nonzeroBox(data, shape);
   if (!box) return null;
-  const mask = cropBox(fillHoles(nonzeroMask(data, shape), shape), shape, box);
-  const marked = labels ? cropBox(labels, shape, box) : new Int32Array(mask.length);
-  for (let i = 0; i < mask.length; i++) if (mask[i] === 0 && marked[i] === 0) marked[i] = -1;
-  return { data: cropBox(data, shape, box), shape: boxSize(box), box, labels: marked };
+  const inside = cropBox(fillHoles(nonzeroMask(data, shape), shape), shape, box);
+  return { data: cropBox(data, shape, box), shape: boxSize(box), box, inside };
+}
+
+/**
+ * Crops a label map as its image was cropped; labels 0 outside the filled non-zero mask become -1.
+ *
+ * @param labels `[D, H, W]` of the shape before cropping
+ */
+export function cropLabels(
+  labels: Int32Array,
+  shape: Dims3,
+  { box, inside }: Pick<NonzeroCrop, "box" | "inside">,
+): Int32Array {
+  const cropped = cropBox(labels, shape, box);
+  for (let i = 0; i < cropped.length; i++) if (inside[i] === 0 && cropped[i] === 0) cropped[i] = -1;
+  return cropped;
 }

@@ -58,7 +58,7 @@ export function separateZ(spacing: Dims3, newSpacing: Dims3, force: boolean | nu
  * @param data `[C, D, H, W]`; not changed
  * @param shape `[D, H, W]` before, `newShape` after; with equal shapes the input itself comes back
  * @param spacing mm before, `newSpacing` after: they only decide about separate resampling
- * @throws {RangeError} if a new size is not a positive integer
+ * @throws {EmptyShapeError} if a new size is not a positive integer
  * Source: `resample_data_or_seg_to_shape` of nnU-Net v2 (order 3, order_z 0)
  */
 export function resampleImage(
@@ -87,12 +87,22 @@ export function resampleImage(
   return output!;
 }
 
-/** Throws unless every size is a positive integer. */
+/** A shape to resample to that has an axis without a voxel. */
+export class EmptyShapeError extends RangeError {
+  override readonly name = "EmptyShapeError";
+
+  constructor(readonly shape: Dims3) {
+    super(
+      `Cannot resample: found new shape ${
+        shape.join("x")
+      }, wanted at least one voxel per axis: choose a finer spacing`,
+    );
+  }
+}
+
+/** @throws {EmptyShapeError} unless every size is a positive integer */
 export function checkShape(shape: Dims3): void {
-  if (shape.every((size) => Number.isInteger(size) && size >= 1)) return;
-  throw new RangeError(
-    `Cannot resample: found new shape ${shape.join("x")}, wanted at least one voxel per axis`,
-  );
+  if (!shape.every((size) => Number.isInteger(size) && size >= 1)) throw new EmptyShapeError(shape);
 }
 
 /** Resizes the given axes one after the other, those that shrink most first; axes of unchanged size are left alone. */

@@ -9,7 +9,7 @@ import { type Dims3, voxelCount } from "./volume.ts";
  * @param labels `[D, H, W]`, any integers; not changed
  * @param options order 1 in plane and order 0 along a separate axis when left out
  * @returns `newShape`; the input itself when the shape does not change
- * @throws {RangeError} if a new size is not a positive integer
+ * @throws {EmptyShapeError} if a new size is not a positive integer
  * Source: `resample_data_or_seg_to_shape` with is_seg, nnU-Net v2
  */
 export function resampleLabels(

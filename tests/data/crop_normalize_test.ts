@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { cropToNonzero, fillHoles, nonzeroBox, nonzeroMask } from "../../data/crop.ts";
+import { cropLabels, cropToNonzero, fillHoles, nonzeroBox, nonzeroMask } from "../../data/crop.ts";
 import { intensityStatistics, rescaleTo01, zScore } from "../../data/normalize.ts";
-import { preprocessArray, transposeAxes } from "../../data/preprocess.ts";
+import { preprocessArray, transposeAxes } from "../../data/preprocess_array.ts";
 import { hashRandom } from "../../data/random.ts";
 import type { Dims3 } from "../../data/volume.ts";
 import { assertAllClose } from "../support/tolerance.ts";
@@ -52,7 +52,7 @@ Deno.test("fillHoles() equals growth from the border on random masks of odd shap
   }
 });
 
-Deno.test("cropToNonzero() joins channels, fills holes, and marks labels outside with -1 where they are 0", () => {
+Deno.test("cropToNonzero() joins channels and fills holes; cropLabels() marks labels outside with -1 where they are 0", () => {
   const shape: Dims3 = [5, 5, 6], data = new Float32Array(300), labels = new Int32Array(150);
   const at = (z: number, y: number, x: number) => (z * 5 + y) * 6 + x;
   for (let z = 1; z < 4; z++) for (let y = 1; y < 4; y++) for (let x = 2; x < 5; x++) data[at(z, y, x)] = 5;
@@ -61,16 +61,16 @@ Deno.test("cropToNonzero() joins channels, fills holes, and marks labels outside
   data[150 + at(1, 1, 1)] = -2; // the second channel widens the box
   labels[at(3, 3, 4)] = 9;
   labels[at(1, 2, 1)] = 0;
-  const crop = cropToNonzero(data, shape, labels)!;
+  const crop = cropToNonzero(data, shape)!, cropped = cropLabels(labels, shape, crop);
   assert.deepEqual(crop.box, { start: [1, 1, 1], stop: [4, 4, 5] });
   assert.deepEqual(crop.shape, [3, 3, 4]);
-  const cropped = (z: number, y: number, x: number) => ((z - 1) * 3 + y - 1) * 4 + x - 1;
-  assert.equal(crop.labels[cropped(2, 2, 3)], 0);
-  assert.equal(crop.labels[cropped(3, 3, 4)], 9);
-  assert.equal(crop.labels[cropped(1, 1, 1)], 0);
-  assert.equal(crop.labels[cropped(1, 2, 1)], -1);
-  assert.equal(crop.data[cropped(1, 1, 2)], 5);
-  assert.equal(crop.data[36 + cropped(1, 1, 1)], -2);
+  const inBox = (z: number, y: number, x: number) => ((z - 1) * 3 + y - 1) * 4 + x - 1;
+  assert.equal(cropped[inBox(2, 2, 3)], 0);
+  assert.equal(cropped[inBox(3, 3, 4)], 9);
+  assert.equal(cropped[inBox(1, 1, 1)], 0);
+  assert.equal(cropped[inBox(1, 2, 1)], -1);
+  assert.equal(crop.data[inBox(1, 1, 2)], 5);
+  assert.equal(crop.data[36 + inBox(1, 1, 1)], -2);
   assert.equal(cropToNonzero(new Float32Array(150), shape), null);
   assert.equal(nonzeroBox(new Float32Array(150), shape), null);
   assert.equal(nonzeroMask(data, shape).reduce((sum, value) => sum + value, 0), 26);
@@ -93,15 +93,15 @@ Deno.test("zScore() uses float64 population statistics, of the mask when asked, 
   assertAllClose(range, [0, 0.5, 1], { atol: 0, rtol: 0 });
 });
 
-Deno.test("preprocessArray() transposes, crops, normalises before it resamples", () => {
+Deno.test("preprocessArray() transposes, crops, normalises before it resamples", async () => {
   const shape: Dims3 = [4, 6, 8], random = hashRandom(2);
   const data = Float32Array.from({ length: 192 }, () => random.normal() * 30 + 100);
   for (let i = 0; i < 48; i++) data[i] = 0; // the first slice
-  const result = preprocessArray(data, shape, {
+  const result = (await preprocessArray(data, shape, {
     spacing: [3, 1, 2],
     targetSpacing: [1, 2, 1.5],
     transpose: [2, 0, 1],
-  })!;
+  }))!;
   assert.deepEqual(result.shapeBeforeCropping, [8, 4, 6]);
   assert.deepEqual(result.box, { start: [0, 1, 0], stop: [8, 4, 6] });
   assert.deepEqual(result.shape, [16, 4, 4]); // 8 * 2 / 1; 3 * 3 / 2 = 4.5, half to even; 6 * 1 / 1.5
@@ -109,10 +109,10 @@ Deno.test("preprocessArray() transposes, crops, normalises before it resamples",
     atol: 0,
     rtol: 1e-12,
   });
-  const same = preprocessArray(data, shape, { spacing: [3, 1, 2], targetSpacing: null })!;
+  const same = (await preprocessArray(data, shape, { spacing: [3, 1, 2], targetSpacing: null }))!;
   assertAllClose(Object.values(intensityStatistics(same.data)), [0, 1], { atol: 1e-6, rtol: 1e-6 });
   assert.equal(
-    preprocessArray(new Float32Array(192), shape, { spacing: [1, 1, 1], targetSpacing: null }),
+    await preprocessArray(new Float32Array(192), shape, { spacing: [1, 1, 1], targetSpacing: null }),
     null,
   );
   const turned = transposeAxes(Float32Array.from({ length: 24 }, (_, i) => i), [2, 3, 4], [2, 0, 1]);

@@ -1,0 +1,165 @@
+import { type Box3, boxSize, cropBox, cropLabels, cropToNonzero, nonzeroBox } from "./crop.ts";
+import { type IntensityStatistics, zScore } from "./normalize.ts";
+import { checkShape, resampledShape, resampleImage } from "./resample.ts";
+import { resampleLabels } from "./resample_labels.ts";
+import { type Dims3, voxelCount } from "./volume.ts";
+
+/**
+ * Resizes an image as `resampleImage` does: order 3, order 0 along an axis that is resampled separately. May run elsewhere, as on a GPU.
+ *
+ * @param data `[C, D, H, W]` with `shape` `[D, H, W]`; not changed
+ * @returns `[C, ...newShape]`
+ */
+export type ImageResampler = (
+  data: Float32Array,
+  shape: Dims3,
+  newShape: Dims3,
+  spacing: Dims3,
+  newSpacing: Dims3,
+) => Promise<Float32Array>;
+
+/** Something for each mask of an image that is there: a path, or voxels. */
+export interface ImageMasks<T> {
+  /** Voxels that anonymisation changed, such as a removed face. */
+  readonly anonymization?: T;
+  /** Voxels of the anatomy of interest. */
+  readonly anatomy?: T;
+}
+
+/** How an array is brought to the grid and intensity scale of training. */
+export interface PreprocessArrayOptions {
+  /** mm along the axes of the array, before transposing. */
+  readonly spacing: Dims3;
+  /** mm along the transposed axes; null keeps the spacing. */
+  readonly targetSpacing: Dims3 | null;
+  /** Axis of the input for every axis of the output; [0, 1, 2] when left out. */
+  readonly transpose?: Dims3;
+  /** Normalise inside the filled non-zero mask only; false when left out. */
+  readonly useMask?: boolean;
+  /** Label maps `[D, H, W]` that go along: same crop, -1 where they are 0 outside the filled non-zero mask, resampled by label. */
+  readonly masks?: ImageMasks<Int32Array>;
+  /** `resampleImage` when left out. */
+  readonly resampler?: ImageResampler;
+}
+
+/** A preprocessed array; boxes and shapes are along the transposed axes. */
+export interface PreprocessedArray {
+  readonly data: Float32Array;
+  readonly shape: Dims3;
+  readonly spacing: Dims3;
+  readonly masks?: ImageMasks<Int32Array>;
+  readonly box: Box3;
+  readonly shapeBeforeCropping: Dims3;
+  readonly shapeAfterCropping: Dims3;
+  /** Mean and standard deviation before normalisation. */
+  readonly statistics: IntensityStatistics;
+}
+
+/**
+ * Transposes, crops to non-zero, z-scores and resamples one image, in this order.
+ *
+ * @param data `[C, D, H, W]`; with several channels each is normalised on its own and `statistics` is that of the first
+ * @returns null when every voxel is zero
+ * @throws {EmptyShapeError} if an axis would come out without a voxel
+ * Source: `DefaultPreprocessor.run_case_npy` of nnU-Net v2; nnssl gives identical results
+ */
+export async function preprocessArray(
+  data: Float32Array,
+  shape: Dims3,
+  options: PreprocessArrayOptions,
+): Promise<PreprocessedArray | null> {
+  const order = options.transpose ?? [0, 1, 2];
+  const permute = (values: Dims3): Dims3 => [values[order[0]], values[order[1]], values[order[2]]];
+  const spacing = permute(options.spacing), before = permute(shape);
+  const transposed = mapMasks(options.masks ?? {}, (mask) => transposeAxes(mask, shape, order));
+  const crop = cropAlong(transposeAxes(data, shape, order), before, transposed, options.useMask ?? false);
+  if (!crop) return null;
+  const voxels = voxelCount(crop.shape);
+  let statistics: IntensityStatistics | undefined;
+  for (let at = 0; at < crop.data.length; at += voxels) {
+    const channel = zScore(crop.data.subarray(at, at + voxels), crop.normalizeIn);
+    statistics ??= channel;
+  }
+  const target = options.targetSpacing ?? spacing;
+  const newShape = resampledShape(crop.shape, spacing, target);
+  checkShape(newShape);
+  const resample: ImageResampler = options.resampler ??
+    ((...image) => Promise.resolve(resampleImage(...image)));
+  const resampled = await resample(crop.data, crop.shape, newShape, spacing, target);
+  const masks = mapMasks(
+    crop.masks,
+    (mask) => resampleLabels(mask, crop.shape, newShape, spacing, target),
+  );
+  return {
+    data: resampled,
+    shape: newShape,
+    spacing: target,
+    ...(options.masks ? { masks } : {}),
+    box: crop.box,
+    shapeBeforeCropping: before,
+    shapeAfterCropping: crop.shape,
+    statistics: statistics!,
+  };
+}
+
+/** Applies a function to the masks that are there; each keeps its name. */
+export function mapMasks<T, U>(masks: ImageMasks<T>, map: (mask: T) => U): ImageMasks<U> {
+  const { anonymization, anatomy } = masks;
+  return {
+    ...(anonymization === undefined ? {} : { anonymization: map(anonymization) }),
+    ...(anatomy === undefined ? {} : { anatomy: map(anatomy) }),
+  };
+}
+
+interface Cropped {
+  readonly data: Float32Array;
+  readonly shape: Dims3;
+  readonly box: Box3;
+  readonly masks: ImageMasks<Int32Array>;
+  /** Negative where voxels do not count for normalisation; all count when absent. */
+  readonly normalizeIn?: Int32Array;
+}
+
+/** Crops image and masks; the content's mask is filled only where somebody asks for it. */
+function cropAlong(
+  data: Float32Array,
+  shape: Dims3,
+  masks: ImageMasks<Int32Array>,
+  useMask: boolean,
+): Cropped | null {
+  if (!useMask && !masks.anonymization && !masks.anatomy) {
+    const box = nonzeroBox(data, shape);
+    return box && { data: cropBox(data, shape, box), shape: boxSize(box), box, masks };
+  }
+  const crop = cropToNonzero(data, shape);
+  if (!crop) return null;
+  const cropped = mapMasks(masks, (mask) => cropLabels(mask, shape, crop));
+  return { ...crop, masks: cropped, ...(useMask ? { normalizeIn: insideOf(crop.inside, cropped) } : {}) };
+}
+
+/** 0 in the filled non-zero mask and where a mask has a label, otherwise -1. */
+function insideOf(content: Uint8Array, masks: ImageMasks<Int32Array>): Int32Array {
+  const inside = Int32Array.from(content, (value) => value - 1);
+  mapMasks(masks, (mask) => {
+    for (let i = 0; i < inside.length; i++) if (mask[i] >= 0) inside[i] = 0;
+  });
+  return inside;
+}
+
+/** Reorders the three spatial axes of `[C, D, H, W]`: output axis a is input axis `order[a]`. The input itself for [0, 1, 2]. */
+export function transposeAxes<T extends Float32Array | Int32Array>(data: T, shape: Dims3, order: Dims3): T {
+  if (order.every((from, to) => from === to)) return data;
+  const strides = [shape[1] * shape[2], shape[2], 1];
+  const [d, h, w] = order.map((axis) => shape[axis]);
+  const [sd, sh, sw] = order.map((axis) => strides[axis]);
+  const output = new (data.constructor as new (length: number) => T)(data.length);
+  let to = 0;
+  for (let channel = 0; channel < data.length; channel += d * h * w) {
+    for (let z = 0; z < d; z++) {
+      for (let y = 0; y < h; y++) {
+        for (let x = 0, from = channel + z * sd + y * sh; x < w; x++, from += sw) output[to++] = data[from];
+      }
+    }
+  }
+  return output;
+}
