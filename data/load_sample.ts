@@ -1,5 +1,6 @@
 import { drawPatch } from "./sampler.ts";
-import { type DatasetStore, openStore, type StoreVolume, type Subset } from "./store.ts";
+import { type DatasetStore, openStore, type Subset } from "./store.ts";
+import type { StoreVolume } from "./store_index.ts";
 import type { Dims3 } from "./volume.ts";
 
 /** What to draw from a store; plain values, so that it can be posted to a worker. */

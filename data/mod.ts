@@ -52,12 +52,23 @@ export {
 export { resampledShape, resampleImage, type ResampleOptions, separateZ } from "./resample.ts";
 export { resampleLabels } from "./resample_labels.ts";
 export { splitSubjects, type SubjectSplit, validationCount } from "./split.ts";
+export { DatasetStore, openStore, type Subset } from "./store.ts";
 export {
-  DatasetStore,
-  openStore,
   type RejectedImage,
+  type StoredMask,
+  type StoredMasks,
   type StoreIndex,
   type StoreVolume,
-  type Subset,
-} from "./store.ts";
-export { type StoredType, writeZarrArray, ZarrArray } from "./zarr.ts";
+} from "./store_index.ts";
+export {
+  type ArrayData,
+  type ArrayType,
+  type Compression,
+  type StoredArray,
+  type StoredType,
+  writeZarrArray,
+  type WriteZarrOptions,
+  ZarrArray,
+  type ZarrAttributes,
+  type ZarrMetadata,
+} from "./zarr/mod.ts";

@@ -16,10 +16,16 @@ import {
   writePretrainData,
 } from "./pretrain_data.ts";
 import { SPLIT_SEED, type SubjectSplit } from "./split.ts";
-import { type RejectedImage, STORE_FILE, type StoreIndex, type StoreVolume } from "./store.ts";
+import {
+  type RejectedImage,
+  STORE_FILE,
+  type StoreIndex,
+  type StoreVolume,
+  writeStoreIndex,
+} from "./store_index.ts";
 import { preparedPaths } from "./store_paths.ts";
 import type { Dims3 } from "./volume.ts";
-import type { StoredType } from "./zarr.ts";
+import type { Compression, StoredType } from "./zarr/mod.ts";
 
 /** What became of one image. */
 export interface PrepareProgress {
@@ -46,6 +52,8 @@ export interface PrepareOptions {
   readonly orientation?: string | null;
   /** Stored element type; float16 when left out. */
   readonly dtype?: StoredType;
+  /** "none" when left out. */
+  readonly compression?: Compression;
   /** Name of the collection; the folder's name when left out. */
   readonly name?: string;
   /** Largest decompressed file and largest prepared array in bytes; 4 GiB when left out. */
@@ -108,7 +116,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   const { split, warnings } = await writeSplit(out, done.volumes, options.splitSeed ?? SPLIT_SEED);
   const index = storeIndex(options, data, orientation, done.volumes, refused, split);
   await writePreparedData(out, index.configuration, data, done.volumes);
-  await writeJsonAtomic(`${out}/${STORE_FILE}`, index);
+  await writeStoreIndex(out, index);
   return { path: out, index, plan, prepared: done.prepared, reused: done.reused, warnings };
 }
 
@@ -175,7 +183,7 @@ async function prepareImages(
   rejected: Map<string, RejectedImage>,
   report: Report,
 ): Promise<{ volumes: StoreVolume[]; prepared: number; reused: number }> {
-  const { configuration = "onemmiso", dtype = "float16", out } = options;
+  const { configuration = "onemmiso", dtype = "float16", compression = "none", out } = options;
   const paths = preparedPaths(entries);
   const settings: PreprocessOptions = {
     targetSpacing: plan.configurations[configuration].spacing,
@@ -190,7 +198,13 @@ async function prepareImages(
     const started = performance.now();
     const path = paths.get(entry.imageId)!;
     try {
-      const { volume, reused: found } = await prepareImage(entry, { out, path, settings, dtype });
+      const { volume, reused: found } = await prepareImage(entry, {
+        out,
+        path,
+        settings,
+        dtype,
+        compression,
+      });
       volumes.push(volume);
       if (found) reused++;
       else prepared++;
@@ -204,7 +218,7 @@ async function prepareImages(
 }
 
 function storeIndex(
-  { configuration = "onemmiso", dtype = "float16" }: PrepareOptions,
+  { configuration = "onemmiso", dtype = "float16", compression = "none" }: PrepareOptions,
   data: PretrainData,
   orientation: string | null,
   volumes: StoreVolume[],
@@ -213,10 +227,11 @@ function storeIndex(
 ): StoreIndex {
   return {
     format: "spark3d-store",
-    version: 1,
+    version: 2,
     collection: data.collection_name,
     configuration,
     dtype,
+    compression,
     orientation,
     volumes,
     rejected: [...rejected],
@@ -232,7 +247,8 @@ async function nothingUsable(
   rejected: readonly RejectedImage[],
 ): Promise<DataError> {
   const file = `${options.out}/${STORE_FILE}`;
-  await writeJsonAtomic(file, storeIndex(options, data, orientation, [], rejected, { train: [], val: [] }));
+  const empty = { train: [], val: [] };
+  await writeStoreIndex(options.out, storeIndex(options, data, orientation, [], rejected, empty));
   return new DataError({
     file: options.source,
     found: `no usable image among ${rejected.length} (first: ${rejected[0]?.reason ?? "none"})`,

@@ -2,12 +2,18 @@ import { makeFolder } from "./atomic.ts";
 import { toDataError } from "./errors.ts";
 import { type PreprocessedImage, preprocessFile, type PreprocessOptions } from "./preprocess.ts";
 import type { PretrainEntry } from "./pretrain_data.ts";
-import type { StoreVolume } from "./store.ts";
+import type { StoreVolume } from "./store_index.ts";
 import type { Dims3 } from "./volume.ts";
-import { readZarrMetadata, type StoredType, writeZarrArray } from "./zarr.ts";
+import {
+  type Compression,
+  readZarrMetadata,
+  type StoredArray,
+  type StoredType,
+  writeZarrArray,
+} from "./zarr/mod.ts";
 
 /** Raised when the meaning of a stored array changes, so that older ones are made again. */
-const PREPARATION_VERSION = 1;
+const PREPARATION_VERSION = 2;
 
 /** Where and how one image of a collection is stored. */
 export interface PrepareTarget {
@@ -17,6 +23,7 @@ export interface PrepareTarget {
   readonly path: string;
   readonly settings: PreprocessOptions;
   readonly dtype: StoredType;
+  readonly compression: Compression;
 }
 
 /**
@@ -28,20 +35,18 @@ export async function prepareImage(
   entry: PretrainEntry,
   target: PrepareTarget,
 ): Promise<{ volume: StoreVolume; reused: boolean }> {
-  const { out, path, settings, dtype } = target;
-  const stamp = await sourceStamp(entry, settings, dtype);
+  const { out, path, settings, dtype, compression } = target;
+  const stamp = await sourceStamp(entry, settings, dtype, compression);
   const finished = finishedVolume(entry, out, path, stamp);
   if (finished) return { volume: finished, reused: true };
   const image = await preprocessFile(entry.image.image_path, settings);
   await makeFolder(`${out}/${path.slice(0, path.lastIndexOf("/"))}`);
-  await writeZarrArray(
-    `${out}/${path}`,
-    image.data,
-    image.shape,
+  const stored = await writeZarrArray(`${out}/${path}`, image.data, image.shape, {
     dtype,
-    arrayAttributes(entry, image, stamp),
-  );
-  return { volume: storeVolume(entry, path, image.shape, image.spacing), reused: false };
+    compression,
+    attributes: arrayAttributes(entry, image, stamp),
+  });
+  return { volume: storeVolume(entry, path, image, stored), reused: false };
 }
 
 /** What a stored array was made from; equal stamps mean that it need not be made again. */
@@ -49,6 +54,7 @@ async function sourceStamp(
   entry: PretrainEntry,
   settings: PreprocessOptions,
   dtype: StoredType,
+  compression: Compression,
 ): Promise<string> {
   const path = entry.image.image_path;
   const { size, mtime } = await Deno.stat(path).catch((error) => {
@@ -65,13 +71,15 @@ async function sourceStamp(
     transpose,
     orientation,
     dtype,
+    compression,
   });
 }
 
 function finishedVolume(entry: PretrainEntry, out: string, path: string, stamp: string): StoreVolume | null {
   try {
-    const { shape, attributes } = readZarrMetadata(`${out}/${path}`);
-    return attributes.stamp === stamp ? storeVolume(entry, path, shape, attributes.spacing as Dims3) : null;
+    const { shape, attributes, stored } = readZarrMetadata(`${out}/${path}`);
+    if (attributes.stamp !== stamp || !stored) return null;
+    return storeVolume(entry, path, { shape, spacing: attributes.spacing as Dims3 }, stored);
   } catch {
     return null; // not there yet, or not one of ours: it is made (again)
   }
@@ -107,7 +115,12 @@ function arrayAttributes(
   };
 }
 
-function storeVolume(entry: PretrainEntry, path: string, shape: Dims3, spacing: Dims3): StoreVolume {
+function storeVolume(
+  entry: PretrainEntry,
+  path: string,
+  { shape, spacing }: Pick<StoreVolume, "shape" | "spacing">,
+  { bytes, sha256 }: StoredArray,
+): StoreVolume {
   const { imageId: id, subjectId: subject, image } = entry;
-  return { id, subject, modality: image.modality, path, shape: [...shape], spacing: [...spacing] };
+  return { id, subject, modality: image.modality, path, shape, spacing, bytes, sha256 };
 }

@@ -6,7 +6,7 @@ import {
   writePretrainData,
 } from "./pretrain_data.ts";
 import { reuseSplit, splitSubjects, type SubjectSplit } from "./split.ts";
-import type { StoreVolume } from "./store.ts";
+import type { StoreVolume } from "./store_index.ts";
 
 /**
  * Splits the usable subjects, keeping the sides of an earlier splits_final.json, and writes that file.

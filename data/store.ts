@@ -1,40 +1,11 @@
-import { z } from "./deps.ts";
-import { DataError, toDataError } from "./errors.ts";
-import { type Dims3, voxelCount } from "./volume.ts";
-import { ZarrArray } from "./zarr.ts";
+import { DataError } from "./errors.ts";
+import { readStoreIndex, STORE_FILE, type StoreIndex, type StoreVolume } from "./store_index.ts";
+import type { Dims3 } from "./volume.ts";
+import { ZarrArray } from "./zarr/mod.ts";
 
-/** Name of the index file of a store. */
-export const STORE_FILE = "store.json";
 /** Most arrays kept open at a time. */
 const MAX_OPEN_ARRAYS = 64;
 
-const dims3 = z.tuple([z.number(), z.number(), z.number()]);
-
-const storeSchema = z.object({
-  format: z.literal("spark3d-store"),
-  version: z.literal(1),
-  collection: z.string(),
-  configuration: z.string(),
-  dtype: z.enum(["float16", "float32"]),
-  orientation: z.string().nullable(),
-  volumes: z.array(z.object({
-    id: z.string(),
-    subject: z.string(),
-    modality: z.string(),
-    path: z.string(),
-    shape: dims3,
-    spacing: dims3,
-  })),
-  rejected: z.array(z.object({ id: z.string(), file: z.string(), reason: z.string() })),
-  split: z.object({ train: z.array(z.string()), val: z.array(z.string()) }),
-});
-
-/** Content of store.json: what was prepared, what was refused and why, and the split by subject. */
-export type StoreIndex = z.infer<typeof storeSchema>;
-/** One prepared volume; `path` is relative to the store, `shape` and `spacing` are z, y, x. */
-export type StoreVolume = StoreIndex["volumes"][number];
-/** One image that could not be used. */
-export type RejectedImage = StoreIndex["rejected"][number];
 /** Side of the split. */
 export type Subset = "train" | "val";
 
@@ -114,40 +85,5 @@ export function openStore(path: string): DatasetStore {
     const found = `no usable volume (${index.rejected.length} rejected)`;
     throw new DataError({ file, found, wanted: "at least one", remedy: "see its list of rejected images" });
   }
-  for (const volume of index.volumes) {
-    if (volume.shape.every((size) => Number.isInteger(size) && size > 0) && voxelCount(volume.shape) > 0) {
-      continue;
-    }
-    throw new DataError({
-      file,
-      found: `shape ${volume.shape}`,
-      wanted: "positive sizes",
-      remedy: "prepare the data again",
-    });
-  }
   return new DatasetStore(path, index);
-}
-
-/** Reads and checks store.json, which may list no volume at all. @throws {DataError} when it is missing or damaged */
-export function readStoreIndex(path: string): StoreIndex {
-  const file = `${path}/${STORE_FILE}`;
-  const remedy = "prepare the data again";
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Deno.readTextFileSync(file));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw toDataError(error, file);
-    throw new DataError({ file, found: "damaged JSON", wanted: "the index of a store", remedy }, {
-      cause: error,
-    });
-  }
-  const checked = storeSchema.safeParse(parsed);
-  if (checked.success) return checked.data;
-  const issue = checked.error.issues[0];
-  throw new DataError({
-    file,
-    found: `${issue.path.join(".")}: ${issue.message}`,
-    wanted: "the index of a store",
-    remedy,
-  });
 }

@@ -1,6 +1,6 @@
 import manifest from "../deno.json" with { type: "json" };
 import { writeJsonAtomic } from "../data/atomic.ts";
-import type { RejectedImage } from "../data/store.ts";
+import type { RejectedImage } from "../data/store_index.ts";
 import type { DeviceFacts } from "../kernels/spec.ts";
 import type { RunConfig } from "./config.ts";
 

@@ -2,75 +2,14 @@ import assert from "node:assert/strict";
 import { discover } from "../../data/discover.ts";
 import { prepareDataset, type PrepareProgress } from "../../data/prepare.ts";
 import { writePretrainData } from "../../data/pretrain_data.ts";
-import { hashRandom } from "../../data/random.ts";
 import { DatasetStore, openStore } from "../../data/store.ts";
-import { applyAffine, type Dims3, voxelCount } from "../../data/volume.ts";
-import { writeZarrArray, ZarrArray } from "../../data/zarr.ts";
+import { applyAffine } from "../../data/volume.ts";
+import { writeZarrArray } from "../../data/zarr/mod.ts";
 import { floatVoxels, niftiBytes, withFolder } from "../support/nifti_bytes.ts";
 import { blobVoxels, writeSmallDataset } from "../support/small_dataset.ts";
 import { assertAllClose } from "../support/tolerance.ts";
 
 const EXACT = { atol: 0, rtol: 0 };
-
-Deno.test("ZarrArray reads back any box, with zeros outside, in both precisions", () =>
-  withFolder(async (folder) => {
-    const shape: Dims3 = [5, 6, 7], random = hashRandom(4);
-    const data = Float32Array.from({ length: 210 }, () => random.normal());
-    const rounded = { float16: Float32Array.from(new Float16Array(data)), float32: data };
-    for (const dtype of ["float16", "float32"] as const) {
-      const path = `${folder}/${dtype}.zarr`;
-      await writeZarrArray(path, data, shape, dtype, { spacing: [1, 2, 3] });
-      using array = ZarrArray.open(path);
-      assert.deepEqual(array.shape, shape);
-      assert.deepEqual(array.attributes.spacing, [1, 2, 3]);
-      for (let trial = 0; trial < 60; trial++) {
-        const start = shape.map((size) => random.int(-size - 1, size + 1)) as unknown as Dims3;
-        const size = shape.map((side) => random.int(1, 2 * side)) as unknown as Dims3;
-        const box = array.readBox(start, size);
-        const wanted = new Float32Array(voxelCount(size));
-        for (let i = 0; i < wanted.length; i++) {
-          const x = i % size[2] + start[2], y = Math.floor(i / size[2]) % size[1] + start[1];
-          const z = Math.floor(i / size[2] / size[1]) + start[0];
-          const inside = z >= 0 && y >= 0 && x >= 0 && z < 5 && y < 6 && x < 7;
-          wanted[i] = inside ? rounded[dtype][(z * 6 + y) * 7 + x] : 0;
-        }
-        assertAllClose(box, wanted, EXACT, `box at ${start} of ${size}`);
-      }
-      array.close();
-      assert.throws(() => array.readBox([0, 0, 0], [1, 1, 1]), /the array was closed/);
-    }
-    await writeZarrArray(`${folder}/float16.zarr`, data.subarray(0, 8), [2, 2, 2], "float16");
-    using again = ZarrArray.open(`${folder}/float16.zarr`);
-    assert.deepEqual(again.shape, [2, 2, 2]);
-  }));
-
-Deno.test("ZarrArray.open() refuses missing, damaged, shortened and foreign arrays", () =>
-  withFolder(async (folder) => {
-    const path = `${folder}/a.zarr`;
-    assert.throws(() => ZarrArray.open(path), /Cannot read .*zarr.json: found no such file/);
-    await writeZarrArray(path, new Float32Array(8), [2, 2, 2], "float32");
-    const json = await Deno.readTextFile(`${path}/zarr.json`);
-    await Deno.truncate(`${path}/c/0/0/0`, 30);
-    assert.throws(
-      () => ZarrArray.open(path),
-      /found 30 bytes, wanted 32 bytes: remove the array and prepare it again/,
-    );
-    for (
-      const [from, to] of [["bytes", "gzip"], ['"zarr_format": 3', '"zarr_format": 2'], ["float32", "int8"], [
-        "little",
-        "big",
-      ]]
-    ) {
-      await Deno.writeTextFile(`${path}/zarr.json`, json.replace(from, to));
-      assert.throws(() => ZarrArray.open(path), /found another kind of array/);
-    }
-    await Deno.writeTextFile(`${path}/zarr.json`, "{");
-    assert.throws(() => ZarrArray.open(path), /found damaged JSON/);
-    await assert.rejects(
-      writeZarrArray(`${folder}/b.zarr`, new Float32Array(7), [2, 2, 2], "float32"),
-      /does not hold 7 values/,
-    );
-  }));
 
 Deno.test("prepareDataset() prepares usable images, lists the others, and does nothing twice", () =>
   withFolder(async (folder) => {
@@ -242,22 +181,26 @@ Deno.test("DatasetStore keeps a bounded number of files open and opens closed on
   withFolder(async (folder) => {
     const volumes = [];
     for (let i = 0; i < 70; i++) {
-      await writeZarrArray(`${folder}/${i}.zarr`, new Float32Array([i]), [1, 1, 1], "float32");
+      const stored = await writeZarrArray(`${folder}/${i}.zarr`, new Float32Array([i]), [1, 1, 1], {
+        dtype: "float32",
+      });
       volumes.push({
         id: `${i}`,
         subject: "s",
         modality: "T1w",
         path: `${i}.zarr`,
-        shape: [1, 1, 1] as [number, number, number],
-        spacing: [1, 1, 1] as [number, number, number],
+        shape: [1, 1, 1] as const,
+        spacing: [1, 1, 1] as const,
+        ...stored,
       });
     }
     using store = new DatasetStore(folder, {
       format: "spark3d-store",
-      version: 1,
+      version: 2,
       collection: "c",
       configuration: "onemmiso",
       dtype: "float32",
+      compression: "none",
       orientation: null,
       volumes,
       rejected: [],

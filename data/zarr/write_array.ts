@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import { makeFolder, temporaryName } from "../atomic.ts";
+import { DataError, toDataError } from "../errors.ts";
+import { type Dims3, voxelCount } from "../volume.ts";
+import { type ArrayData, encodeElements } from "./elements.ts";
+import { innerChunkShape, zarrJson } from "./metadata.ts";
+import { shardPieces } from "./shard.ts";
+import {
+  type ArrayType,
+  CHUNK_PATH,
+  type Compression,
+  type StoredArray,
+  type ZarrAttributes,
+} from "./types.ts";
+
+/** How an array is stored. */
+export interface WriteZarrOptions {
+  /** float16 or float32 for images, int8 for masks. */
+  readonly dtype: ArrayType;
+  /** "none" when left out. */
+  readonly compression?: Compression;
+  /** Kept beside the array; the name `stored` is taken by size and checksum. */
+  readonly attributes?: ZarrAttributes;
+}
+
+/** Elements encoded at a time: bounds the memory that writing takes beside the array itself. */
+const PIECE_ELEMENTS = 1 << 22;
+
+/**
+ * Writes one Zarr v3 array that any Zarr v3 reader opens, in one file beside its `zarr.json`. Uncompressed it is a single chunk, in which
+ * a box is found with a seek per slice; with zstd a single shard of compressed inner chunks. The folder is built under a temporary
+ * name and renamed; an older array at `path` is replaced. The same data and options give the same bytes.
+ *
+ * @param data `[D, H, W]` in C order, rounded to nearest for float16
+ * @returns size and checksum of the chunk or shard file; both are in the array's attributes too
+ * @throws {DataError} with action "store" when a label does not fit int8; with action "write" when the folder cannot be written, and then
+ * nothing half-written stays at `path`
+ * @throws {RangeError} when the shape does not hold the data
+ */
+export async function writeZarrArray(
+  path: string,
+  data: ArrayData,
+  shape: Dims3,
+  { dtype, compression = "none", attributes = {} }: WriteZarrOptions,
+): Promise<StoredArray> {
+  if (data.length !== voxelCount(shape)) {
+    throw new RangeError(
+      `Cannot write ${path}: shape ${shape.join("x")} does not hold ${data.length} values`,
+    );
+  }
+  if (dtype === "int8" && !(data instanceof Int8Array)) checkLabels(path, data);
+  const innerShape = compression === "zstd" ? innerChunkShape(shape) : shape;
+  const pieces = compression === "zstd"
+    ? shardPieces(data, shape, dtype, innerShape)
+    : plainPieces(data, dtype);
+  const temporary = temporaryName(path);
+  try {
+    await makeFolder(`${temporary}/c/0/0`);
+    const stored = await writePieces(`${temporary}/${CHUNK_PATH}`, pieces);
+    const metadata = { shape, dtype, compression, innerShape, attributes, stored };
+    await Deno.writeTextFile(`${temporary}/zarr.json`, zarrJson(metadata));
+    await Deno.remove(path, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    await Deno.rename(temporary, path);
+    return stored;
+  } catch (error) {
+    await Deno.remove(temporary, { recursive: true }).catch(() => {});
+    throw toDataError(error instanceof DataError ? error.cause ?? error : error, path, "write");
+  }
+}
+
+function checkLabels(path: string, data: Float32Array | Int32Array): void {
+  const wrong = data.findIndex((label) => !(label >= -128 && label <= 127 && Number.isInteger(label)));
+  if (wrong < 0) return;
+  throw new DataError({
+    file: path,
+    action: "store",
+    found: `label ${data[wrong]} at voxel ${wrong}`,
+    wanted: "whole labels from -128 to 127",
+    remedy: "renumber the labels of the mask",
+  });
+}
+
+function* plainPieces(data: ArrayData, dtype: ArrayType): Generator<Uint8Array> {
+  for (let from = 0; from < data.length; from += PIECE_ELEMENTS) {
+    yield encodeElements(data.subarray(from, from + PIECE_ELEMENTS), dtype);
+  }
+}
+
+async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<StoredArray> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for (const piece of pieces) {
+    hash.update(piece);
+    for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));
+    bytes += piece.length;
+  }
+  await file.sync();
+  return { bytes, sha256: hash.digest("hex") };
+}
