@@ -1,5 +1,5 @@
 import { DataError } from "./errors.ts";
-import { readNifti } from "./formats/nifti/read_nifti.ts";
+import { readImage } from "./formats/read_image.ts";
 import { reorient } from "./orientation.ts";
 import { type ImageMasks, mapMasks } from "./preprocess_array.ts";
 import { applyAffine, type Vec3, type Volume } from "./volume.ts";
@@ -42,7 +42,7 @@ async function readMask(
   grid: Volume,
   { maxBytes, orientation }: ReadMasksOptions,
 ): Promise<Int32Array> {
-  const mask = await readNifti(path, { maxBytes });
+  const mask = await readImage(path, { maxBytes });
   checkGrid(path, mask, image, grid);
   const { data } = orientation === null ? mask : reorient(mask, orientation);
   const labels = new Int32Array(data.length);

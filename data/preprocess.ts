@@ -1,6 +1,6 @@
 import { DataError } from "./errors.ts";
 import { readMasks } from "./image_masks.ts";
-import { readNifti } from "./formats/nifti/read_nifti.ts";
+import { readImage } from "./formats/read_image.ts";
 import { findNonFinite } from "./find_non_finite.ts";
 import { reorient } from "./orientation.ts";
 import {
@@ -23,6 +23,8 @@ export interface PreprocessOptions {
   readonly orientation?: string | null;
   /** Largest number of bytes of one decompressed file, and of one preprocessed array as float32; 4 GiB when left out. */
   readonly maxBytes?: number;
+  /** Which volume of a 4-D file; such files are refused when left out. */
+  readonly volume?: number;
   /** Files of the image's masks: integers on the grid of the image. */
   readonly masks?: ImageMasks<string>;
   /** What resamples the image, `resampleImage` when left out. Masks are always resampled here, by label. */
@@ -52,7 +54,7 @@ export async function preprocessFile(
   options: PreprocessOptions = {},
 ): Promise<PreprocessedImage> {
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-  const read = await readNifti(path, { maxBytes });
+  const read = await readImage(path, { maxBytes, volume: options.volume });
   const orientation = options.orientation === undefined ? "RAS" : options.orientation;
   const bad = findNonFinite(read.data);
   if (bad) {
