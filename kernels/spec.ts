@@ -209,6 +209,10 @@ export interface OpDef<A = unknown> {
   readonly recompute?: readonly number[];
   /** Outputs that `lower` can add, times a scale, onto what their buffer holds. */
   readonly accumulates?: readonly number[];
+  /** Outputs whose channels each sum to zero over the voxels of a sample, whatever the inputs. */
+  readonly centred?: readonly number[];
+  /** Whether output 0 is zero everywhere, so that adding it to a persistent tensor needs no kernel. */
+  isZero?(attrs: A): boolean;
   /**
    * For elementwise sums `output 0 = inputs[onto] + scale * inputs[value]`: the ways to read them so. A producer of `value`
    * that accumulates adds onto `onto` itself, and the sum needs no kernel.

@@ -3,9 +3,28 @@ import { byteLength } from "../spec.ts";
 import type { Graph, Value } from "./graph.ts";
 import { lastReaders, madeBy, type Persistence, persistence, readBy, type Step, updatedBy } from "./steps.ts";
 
-/** Steps of a phase with every sum that a producer can take over folded into it, and freeing steps as early as possible. */
+/**
+ * Steps of a phase without sums of zeros, with every sum that a producer can take over folded into it, and freeing steps as
+ * early as possible.
+ */
 export function arrange(graph: Graph, steps: readonly Step[]): readonly Step[] {
-  return hoistFreeing(graph, foldSums(graph, steps));
+  return hoistFreeing(graph, foldSums(graph, dropZeros(graph, steps)));
+}
+
+/** Leaves out updates `target += scale * zeros` whose result nobody in the phase reads, and zeros that nobody reads then. */
+function dropZeros(graph: Graph, steps: readonly Step[]): readonly Step[] {
+  const exposed = new Set(graph.outputs.values());
+  const last = lastReaders(steps);
+  const zeros = new Set(steps.filter(({ node }) => node.op.isZero?.(node.attrs)).map((s) => s.outputs[0]));
+  const kept = steps.filter(({ node, inputs, outputs: [total] }) => {
+    const forms = node.op.sums?.(node.attrs) ?? [];
+    const updated = node.op.updates?.find(([, o]) => o === 0)?.[0];
+    const nothing = forms.some((form) => form.onto === updated && zeros.has(inputs[form.value]));
+    return !nothing || last.has(total) || exposed.has(total);
+  });
+  const read = lastReaders(kept);
+  const idle = (made: Value) => zeros.has(made) && last.has(made) && !read.has(made) && !exposed.has(made);
+  return kept.filter(({ outputs: [made] }) => !idle(made));
 }
 
 /**

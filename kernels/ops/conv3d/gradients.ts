@@ -93,9 +93,10 @@ export const conv3dInputGradient: OpDef<InputGradientAttrs> = {
   },
 };
 
-/** Attributes of {@link conv3dWeightGradient}, those of the convolution. */
+/** Attributes of {@link conv3dWeightGradient}. */
 export interface WeightGradientAttrs extends ConvAttrs {
   readonly inputs: 1 | 2 | 3;
+  /** Whether the gradient of a bias is wanted too. */
   readonly bias: boolean;
   readonly table?: boolean;
 }

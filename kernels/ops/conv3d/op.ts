@@ -3,6 +3,7 @@ import type { OpDef, TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
 import { type BlockGrid, blockGridOf } from "../blocks/table.ts";
 import { fromVolume } from "../blocks/reference.ts";
+import { zeroBiasGradient } from "../bias.ts";
 import { require, sameShape, volume } from "../check.ts";
 import { type ConvAttrs, outputSize, samePadding } from "./geometry.ts";
 import { conv3dInputGradient, conv3dWeightGradient } from "./gradients.ts";
@@ -43,7 +44,8 @@ function inputsAt(attrs: Conv3dAttrs): { w: number; b: number; table: number; co
  *
  * Inputs `[x, w, b?, table?]` or, with `inputs` 2 or 3, that many tensors in front, which equals convolving their channel
  * concatenation. x `[N, I, D, H, W]` or blocks `[N, I, K, e0, e1, e2]`, whose hidden voxels count as 0; w `[O, I, kd, kh, kw]`
- * (PyTorch order), b `[O]`; table as in ops/blocks/table.ts. Output `[N, O, ...]`, dense or the kept blocks of it.
+ * (PyTorch order), b `[O]`; table as in ops/blocks/table.ts. Output `[N, O, ...]`, dense or the kept blocks of it. The gradient
+ * of a bias that only an instance norm reads is exactly 0 and takes no kernel.
  * @throws {ShapeError} for even kernels, strides other than 1 and 2, kernels above 3 with blocks, or tensors that do not fit
  * Source: torch.nn.functional.conv3d; on blocks: submanifold sparse convolution with hidden voxels at 0 (SparK).
  */
@@ -124,10 +126,11 @@ export const conv3d: OpDef<Conv3dAttrs> = {
         table: attrs.table,
       })[0];
     });
+    const zero = attrs.bias ? zeroBiasGradient(dy!, inputs[at.b].spec.shape[0], apply) : null;
     const [dw, db] = needed[at.w] || (attrs.bias && needed[at.b])
-      ? apply(conv3dWeightGradient, [...sources, dy!, ...table], attrs)
+      ? apply(conv3dWeightGradient, [...sources, dy!, ...table], { ...attrs, bias: attrs.bias && !zero })
       : [null, null];
-    return [...dx, dw, ...(attrs.bias ? [db] : []), ...(attrs.table ? [null] : [])];
+    return [...dx, dw, ...(attrs.bias ? [zero ?? db] : []), ...(attrs.table ? [null] : [])];
   },
   reference({ inputs, inputSpecs, outputSpecs: [y], attrs }) {
     const at = inputsAt(attrs);

@@ -1,6 +1,7 @@
 /** Transposed 3D convolution with kernel = stride in {1, 2} per axis, and its gradients. */
 import { type Dims3, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
+import { zeroBiasGradient } from "../bias.ts";
 import { count, require, sameShape, streamCost, volume } from "../check.ts";
 import { storeOf } from "../accumulation.ts";
 import { channelTotals } from "../conv3d/bias_gradient.ts";
@@ -97,7 +98,9 @@ export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
   gradient({ inputs: [x, w], gradients: [dy], needed, attrs, apply }) {
     const dx = needed[0] ? apply(convTranspose3dInputGradient, [dy!, w], attrs)[0] : null;
     const dw = needed[1] ? apply(convTranspose3dWeightGradient, [x, dy!], attrs)[0] : null;
-    return attrs.bias ? [dx, dw, needed[2] ? apply(channelSum, [dy!], {})[0] : null] : [dx, dw];
+    if (!attrs.bias) return [dx, dw];
+    const db = () => zeroBiasGradient(dy!, w.spec.shape[1], apply) ?? apply(channelSum, [dy!], {})[0];
+    return [dx, dw, needed[2] ? db() : null];
   },
   reference({ inputs: [x, w, b], inputSpecs, outputSpecs: [y], attrs }) {
     const s = sizes(inputSpecs[0], y);

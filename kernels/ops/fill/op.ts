@@ -12,6 +12,7 @@ export interface FillAttrs {
 /** A tensor of `shape` in which every element is `value`. No inputs. */
 export const fill: OpDef<FillAttrs> = {
   name: "fill",
+  isZero: ({ value }) => value === 0,
   infer: (_, { shape }) => [{ shape, dtype: "f32", layout: DENSE }],
   cost: (inputs, outputs) => streamCost(inputs, outputs, 0 * count(outputs)),
   lower: (request) =>

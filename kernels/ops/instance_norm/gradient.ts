@@ -26,6 +26,7 @@ function gradientInputs(attrs: InstanceNormAttrs): { y: number; gamma: number; v
 export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
   name: "instanceNormGradient",
   mayOverwrite: [[0, 0], [2, 2], [2, 0]],
+  centred: [0],
   infer(inputs, attrs) {
     const [x] = inputs;
     requireSame("instanceNormGradient", x, inputs[2], "x and dy");
