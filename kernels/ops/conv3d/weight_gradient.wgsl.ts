@@ -89,7 +89,7 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
     ...times(tile.halos, (c) => `let halo${c} = i32((n * p.halo + h${c}) * p.haloVoxels);`),
     ...(blocks ? blockLoop(pair, rowLoop, halos) : rowLoop("end")),
     `}`,
-    ...storeLines(pair, tile, taps),
+    ...storeLines(tile, taps),
   ];
   return kernel({
     label: draft.label,
@@ -119,6 +119,8 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
       stillStep: pair.stillStep,
       haloStep: pair.haloStep,
       first: pair.first,
+      taps,
+      flip: { i32: pair.mirrored ? taps - 1 : 0 },
       ...halos.params(),
     },
     groups: Math.ceil(threadsOf(pair, tile) * (draft.to - draft.from) / WORKGROUP),
@@ -142,22 +144,28 @@ function sums(tile: WeightTile, taps: number): string[] {
   return times(taps, (k) => times(tile.quads, (q) => times(tile.halos, (c) => sumName(k, q, c)))).flat(2);
 }
 
-function storeLines(pair: Pair, tile: WeightTile, taps: number): string[] {
-  const lines: string[] = [];
+/**
+ * Stores the sums tap by tap, in a loop whose length the compiler does not know. 108 stores one after another take llvmpipe
+ * 0.2 s to compile, half of what the whole kernel takes, and an array with a varying index far longer.
+ */
+function storeLines(tile: WeightTile, taps: number): string[] {
+  const lines = [
+    `let to = (chunk * ${tile.lanes}u + lane) * p.total + (p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
+    `for (var tap = 0u; tap < p.taps; tap++) {`,
+    `let at = to + u32(abs(p.flip - i32(tap)));`,
+  ];
   times(tile.quads, (q) =>
-    times(4, (j) =>
-      times(tile.halos, (c) => {
-        lines.push(`if ((s + ${4 * q + j}u < p.still) & (h + ${c}u < p.halo)) {`);
+    times(tile.halos, (c) => {
+      const four = `f${q}_${c}`;
+      lines.push(`var ${four} = ${sumName(0, q, c)};`);
+      times(taps - 1, (k) =>
+        lines.push(`${four} = select(${four}, ${sumName(k + 1, q, c)}, tap == ${k + 1}u);`));
+      times(4, (j) =>
         lines.push(
-          `let at = (chunk * ${tile.lanes}u + lane) * p.total + (p.first + (s + ${
+          `if ((s + ${4 * q + j}u < p.still) & (h + ${c}u < p.halo)) { partials[at + (${
             4 * q + j
-          }u) * p.stillStep + (h + ${c}u) * p.haloStep) * ${taps}u;`,
-        );
-        times(taps, (k) =>
-          lines.push(
-            `partials[at + ${pair.mirrored ? taps - 1 - k : k}u] = ${sumName(k, q, c)}.${"xyzw"[j]};`,
-          ));
-        lines.push(`}`);
-      })));
-  return lines;
+          }u * p.stillStep + ${c}u * p.haloStep) * ${taps}u] = ${four}.${"xyzw"[j]}; }`,
+        ));
+    }));
+  return [...lines, `}`];
 }
