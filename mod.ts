@@ -8,8 +8,8 @@
  */
 
 // Volumes and prepared data
-export { readNifti, readNiftiHeader } from "./data/nifti.ts";
-export { writeNifti } from "./data/nifti_write.ts";
+export { readNifti, readNiftiHeader } from "./data/formats/nifti/read_nifti.ts";
+export { writeNifti } from "./data/formats/nifti/write_nifti.ts";
 export { makeVolume, type Volume } from "./data/volume.ts";
 export { axisCodes, reorient } from "./data/orientation.ts";
 export { prepareDataset, type PreparedDataset, type PrepareOptions } from "./data/prepare.ts";

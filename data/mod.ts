@@ -21,11 +21,11 @@ export {
   type Volume,
   voxelCount,
 } from "./volume.ts";
-export { type NiftiFileHeader, readNifti, readNiftiHeader, type ReadNiftiOptions } from "./nifti.ts";
-export type { NiftiDatatype, NiftiGeometry, NiftiHeader } from "./nifti_header.ts";
-export { writeNifti, type WriteNiftiOptions } from "./nifti_write.ts";
+export { type NiftiFileHeader, readNifti, readNiftiHeader } from "./formats/nifti/read_nifti.ts";
+export type { NiftiDatatype, NiftiGeometry, NiftiHeader } from "./formats/nifti/header.ts";
+export { writeNifti, type WriteNiftiOptions } from "./formats/nifti/write_nifti.ts";
 export { axisCodes, reorient } from "./orientation.ts";
-export { findNonFinite } from "./nifti_decode.ts";
+export { findNonFinite } from "./find_non_finite.ts";
 export { type IntensityStatistics, intensityStatistics, rescaleTo01, zScore } from "./normalize.ts";
 export { type ConfigurationName, type DatasetPlan, planDataset } from "./plan.ts";
 export {
@@ -34,12 +34,8 @@ export {
   type PrepareOptions,
   type PrepareProgress,
 } from "./prepare.ts";
-export {
-  preprocessArray,
-  type PreprocessedImage,
-  preprocessFile,
-  type PreprocessOptions,
-} from "./preprocess.ts";
+export { type PreprocessedImage, preprocessFile, type PreprocessOptions } from "./preprocess.ts";
+export { type ImageMasks, type ImageResampler, preprocessArray } from "./preprocess_array.ts";
 export {
   type PretrainData,
   pretrainDataSchema,

@@ -2,7 +2,7 @@ import { makeFolder, writeJsonAtomic } from "./atomic.ts";
 import { discover } from "./discover.ts";
 import { DataError } from "./errors.ts";
 import type { DatasetFingerprint } from "./fingerprint.ts";
-import { readNiftiHeader } from "./nifti.ts";
+import { readNiftiHeader } from "./formats/nifti/read_nifti.ts";
 import { orientationOf } from "./orientation.ts";
 import { type ConfigurationName, type DatasetPlan, planDataset } from "./plan.ts";
 import { prepareImage } from "./prepare_image.ts";

@@ -1,4 +1,4 @@
-import type { NiftiGeometry } from "./nifti_header.ts";
+import type { NiftiGeometry } from "./formats/nifti/header.ts";
 
 /** Three numbers in array order: z (slowest), y, x (fastest). */
 export type Dims3 = readonly [d: number, h: number, w: number];

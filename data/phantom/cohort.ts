@@ -1,5 +1,5 @@
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from "../atomic.ts";
-import { writeNifti } from "../nifti_write.ts";
+import { writeNifti } from "../formats/nifti/write_nifti.ts";
 import { type Dims3, makeVolume } from "../volume.ts";
 import { PHANTOM_CONTRASTS } from "./contrast.ts";
 import { PHANTOM_LABELS } from "./labels.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { DataError } from "../../data/errors.ts";
-import { readNifti } from "../../data/nifti.ts";
+import { readNifti } from "../../data/formats/nifti/read_nifti.ts";
 import { preprocessFile } from "../../data/preprocess.ts";
 import { floatVoxels, niftiBytes, type NiftiFields, withFolder } from "../support/nifti_bytes.ts";
 
@@ -36,6 +36,10 @@ const BAD: Record<string, [Uint8Array, RegExp]> = {
   "pair.nii": [file({ magic: "ni1" }), /found the header of an .hdr\/.img pair/],
   "analyze.nii": [file({ magic: "\0\0\0\0" }), /found magic "", wanted/],
   "four.nii": [file({ dim: [4, 2, 3, 2, 2, 1, 1, 1] }), /found shape 2x3x2x2, wanted a 3-D image/],
+  "vector.nii": [
+    file({ dim: [5, 2, 3, 2, 1, 2, 1, 1] }),
+    /found shape 2x3x2x1x2, vector-valued \(intent 0\), wanted a 3-D image of one real number per voxel/,
+  ],
   "two.nii": [file({ dim: [2, 4, 6, 1, 1, 1, 1, 1] }), /found shape 4x6, wanted a 3-D image/],
   "rgb.nii": [
     file({ datatype: 128, bits: 24 }),
@@ -159,15 +163,24 @@ Deno.test("readNifti() says so when the path is missing, a folder, or not readab
     else assert.match(message, wanted);
   }));
 
+/** Copies a tree so that everybody may read it. */
+async function copyReadable(from: URL, to: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) {
+      await Deno.mkdir(`${to}/${name}`);
+      await Deno.chmod(`${to}/${name}`, 0o755);
+      await copyReadable(new URL(`${name}/`, from), `${to}/${name}`);
+    } else {
+      await Deno.copyFile(new URL(name, from), `${to}/${name}`);
+      await Deno.chmod(`${to}/${name}`, 0o644);
+    }
+  }
+}
+
 /** What `readNifti` says to a user without rights, for root, who may read everything; null when Deno does not start there. */
 async function readAsNobody(folder: string, name: string): Promise<string | null> {
-  const data = new URL("../../data/", import.meta.url);
-  for await (const entry of Deno.readDir(data)) {
-    if (!entry.isFile) continue;
-    await Deno.copyFile(new URL(entry.name, data), `${folder}/${entry.name}`);
-    await Deno.chmod(`${folder}/${entry.name}`, 0o644);
-  }
-  const read = `import { readNifti } from "./nifti.ts";
+  await copyReadable(new URL("../../data/", import.meta.url), folder);
+  const read = `import { readNifti } from "./formats/nifti/read_nifti.ts";
     await readNifti("${folder}/${name}").catch((error) => console.log(error.message));`;
   await Deno.writeTextFile(`${folder}/read.ts`, read);
   await Deno.mkdir(`${folder}/cache`);

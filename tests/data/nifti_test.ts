@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import * as nifti from "npm:nifti-reader-js@0.8.0";
-import { readNifti, readNiftiHeader } from "../../data/nifti.ts";
-import { NIFTI_DATATYPES, type NiftiDatatype } from "../../data/nifti_header.ts";
-import { writeNifti } from "../../data/nifti_write.ts";
+import { readNifti, readNiftiHeader } from "../../data/formats/nifti/read_nifti.ts";
+import { NIFTI_DATATYPES, type NiftiDatatype } from "../../data/formats/nifti/header.ts";
+import { writeNifti } from "../../data/formats/nifti/write_nifti.ts";
 import { makeVolume, type Volume } from "../../data/volume.ts";
 import { floatVoxels, niftiBytes, type NiftiFields, withFolder } from "../support/nifti_bytes.ts";
 import { assertAllClose } from "../support/tolerance.ts";
@@ -155,7 +155,7 @@ Deno.test("writeNifti() then readNifti() gives back voxels and place, in every t
         assert.equal(header.datatype, dtype);
         assert.ok(header.qformCode > 0 && header.sformCode > 0);
         const fromQform = { ...header, sformCode: 0 };
-        const { geometryAffine } = await import("../../data/nifti_geometry.ts");
+        const { geometryAffine } = await import("../../data/formats/nifti/geometry.ts");
         assertAllClose(geometryAffine(fromQform), volume.affine, { atol: 1e-5, rtol: 1e-5 }, "qform");
       }
     }
@@ -164,7 +164,7 @@ Deno.test("writeNifti() then readNifti() gives back voxels and place, in every t
 
 Deno.test("geometryOfAffine() gives the quaternion of any rotation and refuses to put shear into a quaternion", async () => {
   const { geometryAffine, geometryOfAffine, rotationOfQuaternion } = await import(
-    "../../data/nifti_geometry.ts"
+    "../../data/formats/nifti/geometry.ts"
   );
   const { hashRandom } = await import("../../data/random.ts");
   for (let i = 0; i < 200; i++) {

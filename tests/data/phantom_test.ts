@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readNifti } from "../../data/nifti.ts";
+import { readNifti } from "../../data/formats/nifti/read_nifti.ts";
 import { writePhantomCohort } from "../../data/phantom/cohort.ts";
 import { PHANTOM_CONTRASTS, type PhantomContrast } from "../../data/phantom/contrast.ts";
 import { Folding } from "../../data/phantom/folding.ts";

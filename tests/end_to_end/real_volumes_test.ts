@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { discover } from "../../data/discover.ts";
-import { readNifti, readNiftiHeader } from "../../data/nifti.ts";
-import { writeNifti } from "../../data/nifti_write.ts";
+import { readNifti, readNiftiHeader } from "../../data/formats/nifti/read_nifti.ts";
+import { writeNifti } from "../../data/formats/nifti/write_nifti.ts";
 import { intensityStatistics } from "../../data/normalize.ts";
 import { prepareDataset } from "../../data/prepare.ts";
 import { pretrainEntries } from "../../data/pretrain_data.ts";

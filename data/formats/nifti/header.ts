@@ -1,6 +1,6 @@
-import { DataError } from "./errors.ts";
-import { geometryAffine } from "./nifti_geometry.ts";
-import { type Affine, affineDeterminant, columnNorms, type Dims3 } from "./volume.ts";
+import { DataError } from "../../errors.ts";
+import { geometryAffine } from "./geometry.ts";
+import { type Affine, affineDeterminant, columnNorms, type Dims3 } from "../../volume.ts";
 
 /** Scalar voxel types of NIfTI that can be read and written. */
 export type NiftiDatatype =
@@ -57,11 +57,26 @@ export interface NiftiGeometry {
   readonly xyztUnits: number;
 }
 
-/** A checked header: a three-dimensional scalar image with positive spacing. */
+/** Intents of several numbers a voxel, kept along the dimensions after the third (nifti1.h, NIFTI_INTENT_*). */
+const VECTOR_INTENTS: Readonly<Record<number, string>> = {
+  1004: "matrix",
+  1005: "symmetric matrix",
+  1006: "displacement vector",
+  1007: "vector",
+  1008: "point set",
+  1009: "triangle",
+  1010: "quaternion",
+  2003: "RGB vector",
+  2004: "RGBA vector",
+};
+
+/** A checked header: one or more three-dimensional scalar images on one grid with positive spacing. */
 export interface NiftiHeader extends NiftiGeometry {
   readonly littleEndian: boolean;
   /** `[D, H, W]`: dim[3], dim[2], dim[1]. */
   readonly shape: Dims3;
+  /** dim[4]: 1, or the number of volumes of a 4-D file. */
+  readonly volumes: number;
   /** mm along z, y, x. */
   readonly spacing: Dims3;
   readonly affine: Affine;
@@ -84,7 +99,7 @@ export const NIFTI_HEADER_BYTES = 540;
  *
  * @param bytes the first bytes of the (decompressed) file; 540 are enough
  * @param file named in errors
- * @throws {DataError} when this is not a single-file NIfTI image of one scalar per voxel in three dimensions with positive spacing
+ * @throws {DataError} when this is not a single-file NIfTI image of one scalar per voxel in three or four dimensions with positive spacing
  * Source: nifti1.h and nifti2.h, https://nifti.nimh.nih.gov
  */
 export function parseNiftiHeader(bytes: Uint8Array, file: string): NiftiHeader {
@@ -101,10 +116,19 @@ export function parseNiftiHeader(bytes: Uint8Array, file: string): NiftiHeader {
     refuse(`${rank} dimensions`, "3", "the header is damaged: export the image again");
   }
   const sizes = dim.slice(1, 1 + rank);
-  const extra = sizes.slice(3).some((size) => size > 1);
-  if (rank < 3 || extra || sizes.some((size) => !(size >= 1))) {
-    const remedy = extra ? "split it into 3-D volumes first" : "convert it to one 3-D volume";
-    refuse(`shape ${sizes.join("x")}`, "a 3-D image (trailing sizes of 1 are fine)", remedy);
+  const shapeText = `shape ${sizes.join("x")}`;
+  const vector = VECTOR_INTENTS[fields.intent];
+  const several = sizes.slice(3).some((size) => size > 1);
+  if (several && (vector || sizes.slice(4).some((size) => size > 1))) {
+    const kind = `vector-valued (intent ${fields.intent}${vector ? `, ${vector}` : ""})`;
+    refuse(
+      `${shapeText}, ${kind}`,
+      "a 3-D image of one real number per voxel",
+      "convert it to a scalar image",
+    );
+  }
+  if (rank < 3 || sizes.some((size, axis) => !(size >= 1) && (axis < 3 || size !== 0))) {
+    refuse(shapeText, "a 3-D image (trailing sizes of 1 are fine)", "convert it to one 3-D volume");
   }
   const datatype = (Object.keys(NIFTI_DATATYPES) as NiftiDatatype[])
     .find((name) => NIFTI_DATATYPES[name].code === fields.datatypeCode);
@@ -141,6 +165,7 @@ export function parseNiftiHeader(bytes: Uint8Array, file: string): NiftiHeader {
     version,
     littleEndian,
     shape: [sizes[2], sizes[1], sizes[0]],
+    volumes: Math.max(sizes[3] ?? 1, 1),
     spacing: [norms[2], norms[1], norms[0]],
     affine,
     datatype: datatype!,
@@ -225,6 +250,7 @@ function fieldsOfVersion1(view: DataView, le: boolean) {
   return {
     version: 1 as const,
     dim: range(8, (i) => view.getInt16(40 + 2 * i, le)),
+    intent: view.getInt16(68, le),
     datatypeCode: view.getInt16(70, le),
     pixdim: range(8, (i) => view.getFloat32(76 + 4 * i, le)),
     voxelOffset: view.getFloat32(108, le),
@@ -243,6 +269,7 @@ function fieldsOfVersion2(view: DataView, le: boolean) {
   return {
     version: 2 as const,
     dim: range(8, (i) => Number(view.getBigInt64(16 + 8 * i, le))),
+    intent: view.getInt32(504, le),
     datatypeCode: view.getInt16(12, le),
     pixdim: range(8, (i) => view.getFloat64(104 + 8 * i, le)),
     voxelOffset: Number(view.getBigInt64(168, le)),

@@ -1,9 +1,9 @@
-import { writeFileAtomic } from "./atomic.ts";
-import { DataError } from "./errors.ts";
-import { voxelArray } from "./nifti_decode.ts";
-import { geometryAffine, geometryOfAffine } from "./nifti_geometry.ts";
-import { NIFTI_DATATYPES, type NiftiDatatype, type NiftiGeometry } from "./nifti_header.ts";
-import { type Volume, voxelCount } from "./volume.ts";
+import { writeFileAtomic } from "../../atomic.ts";
+import { DataError } from "../../errors.ts";
+import { voxelArray } from "./decode.ts";
+import { geometryAffine, geometryOfAffine } from "./geometry.ts";
+import { NIFTI_DATATYPES, type NiftiDatatype, type NiftiGeometry } from "./header.ts";
+import { type Volume, voxelCount } from "../../volume.ts";
 
 /** How to store a volume. */
 export interface WriteNiftiOptions {

@@ -1,5 +1,5 @@
-import type { NiftiGeometry } from "./nifti_header.ts";
-import { type Affine, affineDeterminant, columnNorms } from "./volume.ts";
+import type { NiftiGeometry } from "./header.ts";
+import { type Affine, affineDeterminant, columnNorms } from "../../volume.ts";
 
 const MM_PER_UNIT: Readonly<Record<number, number>> = { 1: 1000, 2: 1, 3: 0.001 };
 
