@@ -23,10 +23,10 @@ Deno.test({
         `(${valLossConstant.toFixed(4)}), ${summary.valLossToNearest!.toFixed(3)} x nearest visible voxel ` +
         `(${valLossNearest.toFixed(4)}), ${summary.steps} steps, ${run.seconds.toFixed(0)} s`,
     );
-    await t.step("beats the best constant by a quarter, and copying the nearest visible voxel", () => {
+    await t.step("beats the best constant by a third, and copying the nearest visible voxel", () => {
       assert.equal(summary.valLossToConstant, valLoss! / valLossConstant);
       assert.equal(summary.valLossToNearest, valLoss! / valLossNearest);
-      assert.ok(summary.valLossToConstant <= 0.75, `${summary.valLossToConstant} x the best constant`);
+      assert.ok(summary.valLossToConstant <= 0.65, `${summary.valLossToConstant} x the best constant`);
       assert.ok(summary.valLossToNearest < 1, `${summary.valLossToNearest} x the nearest visible voxel`);
     });
     await t.step("takes less than 8 minutes, preparation included", () => {
