@@ -56,6 +56,7 @@ export {
   type StoreIndex,
   type StoreVolume,
 } from "./store_index.ts";
+export { type StoreProblem, type VerifyOptions, type VerifyProgress, verifyStore } from "./verify_store.ts";
 export {
   type ArrayData,
   type ArrayType,
