@@ -8,7 +8,7 @@
  */
 
 // Volumes and prepared data
-export { readNifti, readNiftiHeader } from "./data/formats/nifti/read_nifti.ts";
+export { readImage, readImageHeader } from "./data/formats/mod.ts";
 export { writeNifti } from "./data/formats/nifti/write_nifti.ts";
 export { makeVolume, type Volume } from "./data/volume.ts";
 export { axisCodes, reorient } from "./data/orientation.ts";

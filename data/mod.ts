@@ -21,8 +21,14 @@ export {
   type Volume,
   voxelCount,
 } from "./volume.ts";
-export { type NiftiFileHeader, readNifti, readNiftiHeader } from "./formats/nifti/read_nifti.ts";
-export type { NiftiDatatype, NiftiGeometry, NiftiHeader } from "./formats/nifti/header.ts";
+export {
+  type ImageFormat,
+  type ImageHeader,
+  readImage,
+  readImageHeader,
+  type ReadImageOptions,
+} from "./formats/mod.ts";
+export type { NiftiDatatype, NiftiGeometry } from "./formats/nifti/header.ts";
 export { writeNifti, type WriteNiftiOptions } from "./formats/nifti/write_nifti.ts";
 export { axisCodes, reorient } from "./orientation.ts";
 export { findNonFinite } from "./find_non_finite.ts";
