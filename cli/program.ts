@@ -19,6 +19,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "read volumes, crop, normalise and resample them into a store",
     load: async () => (await import("./commands/prepare.ts")).prepareCommand,
   },
+  report: {
+    summary: "describe a store: one HTML file with figures, rejections and middle slices",
+    load: async () => (await import("./commands/report.ts")).reportCommand,
+  },
   phantom: {
     summary: "write a cohort of procedural heads with label maps",
     load: async () => (await import("./commands/phantom.ts")).phantomCommand,

@@ -1,0 +1,141 @@
+import type { Rejection } from "./collect.ts";
+import { type SheetTile, tileCaption } from "./contact_sheet.ts";
+import { type Figure, inlineFigure } from "./figure.ts";
+import { type Child, element, Markup } from "./markup.ts";
+import { pageStyle } from "./page_style.ts";
+import type { ReportFigures } from "./report_figures.ts";
+import type { ReportNumbers, SplitSide } from "./report_numbers.ts";
+import { figureNumbers, reasonTable, rejectionList } from "./tables.ts";
+import { byteSize, count, counted } from "./text.ts";
+
+/** What the page shows. */
+export interface PageContent {
+  readonly numbers: ReportNumbers;
+  readonly figures: ReportFigures;
+  readonly tiles: readonly SheetTile[];
+  /** Rejected images by name; null leaves them out. */
+  readonly rejections: readonly Rejection[] | null;
+  readonly withIds: boolean;
+}
+
+/** Nothing is fetched and no script runs, whatever the names in the data say. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/** The report as one HTML file, which is well-formed XML too. */
+export function reportPage({ numbers, figures, tiles, rejections, withIds }: PageContent): string {
+  const title = `Data report: ${numbers.collection}`;
+  const head = element("head", {}, [
+    element("meta", { charset: "utf-8" }),
+    element("meta", { "http-equiv": "Content-Security-Policy", content: POLICY }),
+    element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
+    element("meta", { name: "color-scheme", content: "light dark" }),
+    element("title", {}, [title]),
+    new Markup(`<style>\n${pageStyle()}\n</style>`),
+  ]);
+  const main = element("main", {}, [
+    element("header", {}, [
+      element("h1", {}, [numbers.collection]),
+      element("p", { class: "muted" }, [preparation(numbers)]),
+    ]),
+    summaryNumbers(numbers),
+    section("Cohort", [figureGrid(figures.cohort)]),
+    section("Geometry", [
+      element("p", { class: "muted" }, [
+        "The three edges of a voxel or an image are sorted by length, because files store their axes in any order.",
+      ]),
+      figureGrid(figures.geometry),
+    ]),
+    rejectionSection(numbers, figures.rejections, rejections),
+    numbers.remarks.length > 0
+      ? section("Remarks on prepared volumes", reasonTable(numbers.remarks, "remark"))
+      : null,
+    tiles.length > 0 ? sheetSection(tiles, numbers.totals.volumes, withIds) : null,
+    element("footer", {}, ["Made by spark3d report from the files of the store."]),
+  ]);
+  return `<!DOCTYPE html>\n${element("html", { lang: "en" }, [head, element("body", {}, [main])]).text}\n`;
+}
+
+function preparation({ configuration, dtype, compression, orientation }: ReportNumbers): string {
+  const spacing = configuration === "onemmiso" ? "1 mm isotropic" : `configuration ${configuration}`;
+  const axes = orientation === null ? "axes as stored in the files" : `axes ${orientation}`;
+  const packing = compression === "none" ? "uncompressed" : `compressed with ${compression}`;
+  return `Prepared for pre-training: ${spacing}, ${axes}, ${dtype}, ${packing}`;
+}
+
+function summaryNumbers({ totals, split, centres }: ReportNumbers): Markup {
+  const side = ({ subjects, volumes }: SplitSide) => `${count(volumes)} of ${counted(subjects, "subject")}`;
+  const facts: (readonly [string, string] | null)[] = [
+    ["volumes", count(totals.volumes)],
+    ["subjects", count(totals.subjects)],
+    ["sessions", totals.sessions === null ? "not stated" : count(totals.sessions)],
+    [
+      centres.basis === "institution" ? "centres (institutions)" : "centres (data sets)",
+      count(totals.centres),
+    ],
+    ["images rejected", count(totals.rejected)],
+    ["stored", byteSize(totals.bytes)],
+    ["volumes for training", side(split.train)],
+    ["volumes for validation", side(split.val)],
+    totals.anonymizationMasks > 0 ? ["anonymisation masks", count(totals.anonymizationMasks)] : null,
+    totals.anatomyMasks > 0 ? ["anatomy masks", count(totals.anatomyMasks)] : null,
+  ];
+  return element(
+    "dl",
+    { class: "numbers" },
+    facts.filter((fact) => fact !== null)
+      .map(([name, value]) => element("div", {}, [element("dt", {}, [name]), element("dd", {}, [value])])),
+  );
+}
+
+function section(title: string, children: readonly Child[]): Markup {
+  return element("section", {}, [element("h2", {}, [title]), ...children]);
+}
+
+function figureGrid(figures: readonly Figure[]): Markup {
+  return element("div", { class: "figures" }, figures.map(pageFigure));
+}
+
+function pageFigure(figure: Figure): Markup {
+  return element("figure", {}, [
+    element("figcaption", {}, [element("h3", {}, [figure.title])]),
+    inlineFigure(figure),
+    figureNumbers(figure.table),
+  ]);
+}
+
+function rejectionSection(
+  { totals, rejections: { reasons } }: ReportNumbers,
+  chart: Figure | null,
+  rejections: readonly Rejection[] | null,
+): Markup {
+  const all = totals.volumes + totals.rejected;
+  const sentence = totals.rejected === 0
+    ? `None of ${counted(all, "image")} was rejected.`
+    : `${count(totals.rejected)} of ${counted(all, "image")} ${
+      totals.rejected === 1 ? "was" : "were"
+    } rejected.`;
+  return section("Rejections", [
+    element("p", {}, [sentence]),
+    chart ? figureGrid([chart]) : null,
+    ...reasonTable(reasons, "reason"),
+    rejections ? rejectionList(rejections) : null,
+  ]);
+}
+
+function sheetSection(tiles: readonly SheetTile[], volumes: number, withIds: boolean): Markup {
+  const text =
+    `${count(tiles.length)} of ${counted(volumes, "volume")}, drawn by chance: axial, coronal and ` +
+    "sagittal. Up is superior or anterior, to the right is the subject's right or anterior; below each, size along z, y, x and spacing.";
+  const figures = tiles.map((tile) => {
+    const caption = tileCaption(tile, withIds);
+    const { source, width, height } = tile;
+    const picture = source
+      ? element("img", { src: source, width, height, alt: `Middle slices: ${caption}`, loading: "lazy" })
+      : element("div", { class: "unreadable" }, ["cannot be read"]);
+    return element("figure", {}, [picture, element("figcaption", {}, [caption])]);
+  });
+  return section("Middle slices", [
+    element("p", { class: "muted" }, [text]),
+    element("div", { class: "sheet" }, figures),
+  ]);
+}
