@@ -132,16 +132,34 @@ function resizeClamped(
 ): Float32Array {
   const resized = resizeAxes(data, shape, newShape, [0, 1, 2], order);
   if (order === 0 || resized === data) return resized;
-  let low = Infinity, high = -Infinity;
-  for (const value of data) {
+  clampTo(resized, 0, resized.length, rangeOf(data, 0, data.length));
+  return resized;
+}
+
+type Range = readonly [low: number, high: number];
+
+/** Smallest and largest of `data[from..until)`, joined with what is known already. */
+function rangeOf(
+  data: Float32Array,
+  from: number,
+  until: number,
+  known: Range = [Infinity, -Infinity],
+): Range {
+  let [low, high] = known;
+  for (let i = from; i < until; i++) {
+    const value = data[i];
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  for (let i = 0; i < resized.length; i++) {
-    if (resized[i] < low) resized[i] = low;
-    else if (resized[i] > high) resized[i] = high;
+  return [low, high];
+}
+
+function clampTo(data: Float32Array, from: number, until: number, [low, high]: Range): void {
+  for (let i = from; i < until; i++) {
+    const value = data[i];
+    if (value < low) data[i] = low;
+    else if (value > high) data[i] = high;
   }
-  return resized;
 }
 
 function resizeSlices(
@@ -169,17 +187,27 @@ function clampSlices(
   shape: Dims3,
   axis: number,
 ): void {
-  const low = new Float32Array(shape[axis]).fill(Infinity),
-    high = new Float32Array(shape[axis]).fill(-Infinity);
+  if (axis === 2) return clampColumns(resized, data, shape[axis]);
+  const ranges: Range[] = Array.from({ length: shape[axis] }, () => [Infinity, -Infinity]);
   forEachRun(shape, axis, (slice, from, until) => {
-    for (let i = from; i < until; i++) {
-      if (data[i] < low[slice]) low[slice] = data[i];
-      if (data[i] > high[slice]) high[slice] = data[i];
-    }
+    ranges[slice] = rangeOf(data, from, until, ranges[slice]);
   });
-  forEachRun(newShape, axis, (slice, from, until) => {
-    for (let i = from; i < until; i++) resized[i] = Math.min(Math.max(resized[i], low[slice]), high[slice]);
-  });
+  forEachRun(newShape, axis, (slice, from, until) => clampTo(resized, from, until, ranges[slice]));
+}
+
+/** Clamps every column of a matrix of `width` columns to the range of the same column of another. */
+function clampColumns(resized: Float32Array, data: Float32Array, width: number): void {
+  const low = new Float32Array(width).fill(Infinity), high = new Float32Array(width).fill(-Infinity);
+  for (let i = 0, x = 0; i < data.length; i++, x = x + 1 === width ? 0 : x + 1) {
+    const value = data[i];
+    if (value < low[x]) low[x] = value;
+    if (value > high[x]) high[x] = value;
+  }
+  for (let i = 0, x = 0; i < resized.length; i++, x = x + 1 === width ? 0 : x + 1) {
+    const value = resized[i];
+    if (value < low[x]) resized[i] = low[x];
+    else if (value > high[x]) resized[i] = high[x];
+  }
 }
 
 /** Visits contiguous runs of voxels with the same index along `axis`. */

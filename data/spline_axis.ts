@@ -3,10 +3,18 @@ import { type Dims3, voxelCount } from "./volume.ts";
 /** Order of interpolation: 0 nearest, 1 linear, 3 cubic B-spline. */
 export type InterpolationOrder = 0 | 1 | 3;
 
-/** Replicated samples on either side before the spline filter. */
-export const SPLINE_PADDING = 12;
+/** Pole of the cubic B-spline's recursive filter. */
 const POLE = Math.sqrt(3) - 2;
-/** Neighbouring lines filtered together, so that memory is walked in rows. */
+/** Samples beyond either end of a line that taps reach. */
+const PADDING = 2;
+/** Causal pass over a line that always had the value 1. */
+const CONSTANT = 1 / (1 - POLE);
+/** Coefficient two samples beyond the end of a line that stays at its last value: shares of that value and of its causal pass. */
+const BEYOND_CAUSAL = -(POLE ** 3) / (1 - POLE ** 2);
+const BEYOND_VALUE = -CONSTANT * (POLE * CONSTANT + BEYOND_CAUSAL);
+/** Rows computed together. */
+const ROWS = 4;
+/** Neighbouring lines computed together, so that memory is walked in rows. */
 const LINES_PER_TILE = 32;
 
 /** Input coordinate of output sample `out`: centres of the first and last voxels' edges coincide. */
@@ -47,20 +55,22 @@ export function linearTaps(inputSize: number, outputSize: number): AxisTaps {
   return { taps: 2, first, weights };
 }
 
-/** Cubic B-spline taps into an axis padded by `SPLINE_PADDING` on either side. Weights: Unser 1999, eq. 4. */
-function cubicTaps(inputSize: number, outputSize: number): AxisTaps {
+/**
+ * Four taps of every output sample into an axis padded by `PADDING` on either side: of the spline's coefficients for order 3 (Unser 1999,
+ * eq. 4, times 6, the gain of the filter), of the samples themselves for order 1.
+ */
+function fourTaps(inputSize: number, outputSize: number, order: 1 | 3): AxisTaps {
   const first = new Int32Array(outputSize);
   const weights = new Float64Array(4 * outputSize);
   for (let out = 0; out < outputSize; out++) {
-    const at = inputCoordinate(out, inputSize, outputSize) + SPLINE_PADDING;
-    const last = inputSize + 2 * SPLINE_PADDING - 4;
-    const lower = Math.min(Math.max(Math.floor(at) - 1, 0), last);
-    first[out] = lower;
-    const y = at - (lower + 1), z = 1 - y;
-    weights[4 * out] = z * z * z / 6;
-    weights[4 * out + 1] = (y * y * (y - 2) * 3 + 4) / 6;
-    weights[4 * out + 2] = (z * z * (z - 2) * 3 + 4) / 6;
-    weights[4 * out + 3] = 1 - weights[4 * out] - weights[4 * out + 1] - weights[4 * out + 2];
+    const at = inputCoordinate(out, inputSize, outputSize);
+    const lower = Math.floor(at);
+    first[out] = lower - 1 + PADDING;
+    const y = at - lower, z = 1 - y;
+    const four = order === 3
+      ? [z * z * z, y * y * (y - 2) * 3 + 4, z * z * (z - 2) * 3 + 4, y * y * y]
+      : [0, z, y, 0];
+    weights.set(four, 4 * out);
   }
   return { taps: 4, first, weights };
 }
@@ -73,7 +83,8 @@ function cubicTaps(inputSize: number, outputSize: number): AxisTaps {
  * @param data `shape` in C order
  * @param axis 0, 1 or 2
  * @returns new array with `outputSize` samples along `axis`
- * Source: recursive pre-filter with pole sqrt(3) - 2, Unser, Aldroubi and Eden 1993; spec: 12 replicated samples on either side
+ * Source: recursive pre-filter with pole sqrt(3) - 2, Unser, Aldroubi and Eden 1993. The reference replicates 12 samples on either side;
+ * here the line goes on for ever with its edge samples, and the recursions start from their sums: the same to 1e-13 of the contrast
  */
 export function resizeAxis(
   data: Float32Array,
@@ -82,104 +93,175 @@ export function resizeAxis(
   outputSize: number,
   order: InterpolationOrder,
 ): Float32Array {
-  const inputSize = shape[axis];
-  const inner = voxelCount(shape.slice(axis + 1)); // distance of neighbours along the axis
-  const outer = voxelCount(shape.slice(0, axis));
-  const output = new Float32Array(outer * outputSize * inner);
-  if (order === 0) {
-    const indices = nearestIndices(inputSize, outputSize);
-    for (let o = 0; o < outer; o++) {
-      for (let i = 0; i < outputSize; i++) {
-        const from = (o * inputSize + indices[i]) * inner;
-        output.set(data.subarray(from, from + inner), (o * outputSize + i) * inner);
-      }
-    }
-    return output;
-  }
-  const padding = order === 3 ? SPLINE_PADDING : 1;
-  const taps = order === 3 ? cubicTaps(inputSize, outputSize) : linearTaps(inputSize, outputSize);
-  // Lines of one tile, `[padded samples, LINES_PER_TILE]`. With inner = 1 the lines of a tile are whole rows.
-  const tile = new Float64Array((inputSize + 2 * padding) * LINES_PER_TILE);
-  const lineCount = outer * inner;
-  const inputStart = new Float64Array(LINES_PER_TILE);
-  const outputStart = new Float64Array(LINES_PER_TILE);
-  for (let line = 0; line < lineCount; line += LINES_PER_TILE) {
-    const lines = Math.min(LINES_PER_TILE, lineCount - line);
-    for (let l = 0; l < lines; l++) {
-      const o = Math.floor((line + l) / inner), within = (line + l) - o * inner;
-      inputStart[l] = o * inputSize * inner + within;
-      outputStart[l] = o * outputSize * inner + within;
-    }
-    loadTile(tile, data, inputStart, lines, inputSize, inner, padding);
-    if (order === 3) prefilter(tile, inputSize + 2 * padding);
-    storeTile(output, tile, outputStart, lines, outputSize, inner, taps);
+  const size: LineSizes = {
+    input: shape[axis],
+    output: outputSize,
+    step: voxelCount(shape.slice(axis + 1)),
+    outer: voxelCount(shape.slice(0, axis)),
+  };
+  const output = new Float32Array(size.outer * outputSize * size.step);
+  if (order === 0) gatherNearest(output, data, size);
+  else {
+    const taps = fourTaps(size.input, outputSize, order);
+    if (size.step === 1) resizeRows(output, data, size, taps, order);
+    else resizeTiles(output, data, size, taps, order);
   }
   return output;
 }
 
-function loadTile(
+/** Lines along an axis: samples before and after, distance of neighbours (and lines beside one another), and how often that repeats. */
+interface LineSizes {
+  readonly input: number;
+  readonly output: number;
+  readonly step: number;
+  readonly outer: number;
+}
+
+function gatherNearest(output: Float32Array, data: Float32Array, size: LineSizes): void {
+  const indices = nearestIndices(size.input, size.output);
+  let to = 0;
+  for (let o = 0; o < size.outer; o++) {
+    for (let i = 0; i < size.output; i++, to += size.step) {
+      const from = (o * size.input + indices[i]) * size.step;
+      if (size.step === 1) output[to] = data[from];
+      else output.set(data.subarray(from, from + size.step), to);
+    }
+  }
+}
+
+/** Lines that lie beside one another: `[padded samples, LINES_PER_TILE]` at a time, every loop along neighbours in memory. */
+function resizeTiles(
+  output: Float32Array,
+  data: Float32Array,
+  size: LineSizes,
+  { first, weights }: AxisTaps,
+  order: 1 | 3,
+): void {
+  const { input, step } = size, row = LINES_PER_TILE;
+  const tile = new Float64Array((input + 2 * PADDING) * row);
+  for (let o = 0; o < size.outer; o++) {
+    for (let line = 0; line < step; line += row) {
+      const lines = Math.min(row, step - line);
+      const from = o * input * step + line;
+      if (order === 3) filterTile(tile, data, from, lines, size);
+      else copyTile(tile, data, from, lines, size);
+      let to = o * size.output * step + line;
+      for (let out = 0; out < size.output; out++, to += step) {
+        const a = weights[4 * out], b = weights[4 * out + 1];
+        const c = weights[4 * out + 2], d = weights[4 * out + 3];
+        let i = first[out] * row;
+        for (let l = 0; l < lines; l++, i++) {
+          output[to + l] = a * tile[i] + b * tile[i + row] + c * tile[i + 2 * row] + d * tile[i + 3 * row];
+        }
+      }
+    }
+  }
+}
+
+/** B-spline coefficients (over the gain) of a tile's lines and of `PADDING` samples beyond either end. */
+function filterTile(
   tile: Float64Array,
   data: Float32Array,
-  starts: Float64Array,
+  from: number,
   lines: number,
-  inputSize: number,
-  step: number,
-  padding: number,
+  { input, step }: LineSizes,
 ): void {
+  const row = LINES_PER_TILE, last = from + (input - 1) * step;
+  for (let l = 0; l < lines; l++) tile[l] = tile[row + l] = CONSTANT * data[from + l];
+  let at = PADDING * row;
+  for (let start = from; start <= last; start += step, at += row) {
+    for (let l = 0; l < lines; l++) tile[at + l] = data[start + l] + POLE * tile[at - row + l];
+  }
   for (let l = 0; l < lines; l++) {
-    let from = starts[l], to = padding * LINES_PER_TILE + l;
-    for (let i = 0; i < inputSize; i++, from += step, to += LINES_PER_TILE) tile[to] = data[from];
+    const value = data[last + l], causal = tile[at - row + l];
+    tile[at + l] = value + POLE * causal;
+    tile[at + row + l] = BEYOND_VALUE * value + BEYOND_CAUSAL * causal;
   }
-  const first = padding * LINES_PER_TILE, last = (padding + inputSize - 1) * LINES_PER_TILE;
-  for (let p = 0; p < padding; p++) {
-    tile.copyWithin(p * LINES_PER_TILE, first, first + LINES_PER_TILE);
-    tile.copyWithin(last + (p + 1) * LINES_PER_TILE, last, last + LINES_PER_TILE);
+  for (; at >= 0; at -= row) {
+    for (let l = 0; l < lines; l++) tile[at + l] = POLE * (tile[at + row + l] - tile[at + l]);
   }
 }
 
-/** Samples to B-spline coefficients in place, `[length, LINES_PER_TILE]`, half-sample symmetric at the ends. */
-function prefilter(tile: Float64Array, length: number): void {
-  const gain = (1 - POLE) * (1 - 1 / POLE);
-  const row = LINES_PER_TILE, end = length * row;
-  for (let i = 0; i < end; i++) tile[i] *= gain;
-  // First causal coefficient: the sum of the mirrored signal, whose terms beyond 60 samples are below 1e-34.
-  const horizon = Math.min(length, 60);
-  for (let l = 0; l < row; l++) {
-    let power = POLE, sum = tile[l];
-    for (let i = 0; i < horizon; i++, power *= POLE) sum += power * tile[i * row + l];
-    tile[l] = sum;
-  }
-  for (let i = row; i < end; i++) tile[i] += POLE * tile[i - row];
-  for (let i = end - row; i < end; i++) tile[i] *= POLE / (POLE - 1);
-  for (let i = end - row - 1; i >= 0; i--) tile[i] = POLE * (tile[i + row] - tile[i]);
-}
-
-function storeTile(
-  output: Float32Array,
+/** Samples of a tile's lines, the edge ones repeated. */
+function copyTile(
   tile: Float64Array,
-  starts: Float64Array,
+  data: Float32Array,
+  from: number,
   lines: number,
-  outputSize: number,
-  step: number,
-  { taps, first, weights }: AxisTaps,
+  { input, step }: LineSizes,
 ): void {
-  const row = LINES_PER_TILE;
-  for (let out = 0; out < outputSize; out++) {
-    const at = first[out] * row;
-    if (taps === 4) {
-      const a = weights[4 * out],
-        b = weights[4 * out + 1],
-        c = weights[4 * out + 2],
-        d = weights[4 * out + 3];
-      for (let l = 0, i = at; l < lines; l++, i++) {
-        output[starts[l] + out * step] = a * tile[i] + b * tile[i + row] + c * tile[i + 2 * row] +
-          d * tile[i + 3 * row];
-      }
-    } else {
-      const a = weights[2 * out], b = weights[2 * out + 1];
-      for (let l = 0, i = at; l < lines; l++, i++) {
-        output[starts[l] + out * step] = a * tile[i] + b * tile[i + row];
-      }
+  for (let i = -PADDING; i < input + PADDING; i++) {
+    const at = (i + PADDING) * LINES_PER_TILE, start = from + Math.min(Math.max(i, 0), input - 1) * step;
+    for (let l = 0; l < lines; l++) tile[at + l] = data[start + l];
+  }
+}
+
+/** Lines along the last axis, `ROWS` at a time: `[ROWS, padded samples]`. The last rows are computed again rather than fewer at once. */
+function resizeRows(
+  output: Float32Array,
+  data: Float32Array,
+  size: LineSizes,
+  { first, weights }: AxisTaps,
+  order: 1 | 3,
+): void {
+  if (size.outer < ROWS) return resizeTiles(output, data, size, { taps: 4, first, weights }, order);
+  const width = size.input + 2 * PADDING;
+  const rows = new Float64Array(ROWS * width);
+  for (let row = 0; row < size.outer; row += ROWS) {
+    const start = Math.min(row, size.outer - ROWS);
+    if (order === 3) filterRows(rows, data, start * size.input, size.input);
+    else copyRows(rows, data, start * size.input, size.input);
+    let to0 = start * size.output;
+    let to1 = to0 + size.output, to2 = to1 + size.output, to3 = to2 + size.output;
+    for (let out = 0, w = 0; out < size.output; out++, w += 4) {
+      const a = weights[w], b = weights[w + 1], c = weights[w + 2], d = weights[w + 3];
+      const i0 = first[out], i1 = i0 + width, i2 = i1 + width, i3 = i2 + width;
+      output[to0++] = a * rows[i0] + b * rows[i0 + 1] + c * rows[i0 + 2] + d * rows[i0 + 3];
+      output[to1++] = a * rows[i1] + b * rows[i1 + 1] + c * rows[i1 + 2] + d * rows[i1 + 3];
+      output[to2++] = a * rows[i2] + b * rows[i2 + 1] + c * rows[i2 + 2] + d * rows[i2 + 3];
+      output[to3++] = a * rows[i3] + b * rows[i3 + 1] + c * rows[i3 + 2] + d * rows[i3 + 3];
+    }
+  }
+}
+
+/** As `filterTile`, for `ROWS` rows: four independent recursions keep the processor busy while one waits for its last sum. */
+function filterRows(rows: Float64Array, data: Float32Array, from: number, input: number): void {
+  const width = input + 2 * PADDING;
+  const at1 = width, at2 = 2 * width, at3 = 3 * width;
+  const from1 = from + input, from2 = from1 + input, from3 = from2 + input;
+  let a = CONSTANT * data[from], b = CONSTANT * data[from1];
+  let c = CONSTANT * data[from2], d = CONSTANT * data[from3];
+  rows[0] = rows[1] = a;
+  rows[at1] = rows[at1 + 1] = b;
+  rows[at2] = rows[at2 + 1] = c;
+  rows[at3] = rows[at3 + 1] = d;
+  for (let i = 0, at = PADDING; i < input; i++, at++) {
+    rows[at] = a = data[from + i] + POLE * a;
+    rows[at1 + at] = b = data[from1 + i] + POLE * b;
+    rows[at2 + at] = c = data[from2 + i] + POLE * c;
+    rows[at3 + at] = d = data[from3 + i] + POLE * d;
+  }
+  const last = input - 1, end = input + PADDING;
+  rows[end] = data[from + last] + POLE * a;
+  rows[at1 + end] = data[from1 + last] + POLE * b;
+  rows[at2 + end] = data[from2 + last] + POLE * c;
+  rows[at3 + end] = data[from3 + last] + POLE * d;
+  rows[end + 1] = a = BEYOND_VALUE * data[from + last] + BEYOND_CAUSAL * a;
+  rows[at1 + end + 1] = b = BEYOND_VALUE * data[from1 + last] + BEYOND_CAUSAL * b;
+  rows[at2 + end + 1] = c = BEYOND_VALUE * data[from2 + last] + BEYOND_CAUSAL * c;
+  rows[at3 + end + 1] = d = BEYOND_VALUE * data[from3 + last] + BEYOND_CAUSAL * d;
+  for (let at = end; at >= 0; at--) {
+    rows[at] = a = POLE * (a - rows[at]);
+    rows[at1 + at] = b = POLE * (b - rows[at1 + at]);
+    rows[at2 + at] = c = POLE * (c - rows[at2 + at]);
+    rows[at3 + at] = d = POLE * (d - rows[at3 + at]);
+  }
+}
+
+function copyRows(rows: Float64Array, data: Float32Array, from: number, input: number): void {
+  for (let row = 0, to = 0; row < ROWS; row++, from += input) {
+    for (let i = -PADDING; i < input + PADDING; i++) {
+      rows[to++] = data[from + Math.min(Math.max(i, 0), input - 1)];
     }
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { hashRandom } from "../../data/random.ts";
 import { resampledShape, resampleImage, roundHalfToEven, separateZ } from "../../data/resample.ts";
+import { transposeAxes } from "../../data/preprocess_array.ts";
 import { resampleLabels } from "../../data/resample_labels.ts";
 import { type Dims3, voxelCount } from "../../data/volume.ts";
 import { assertAllClose } from "../support/tolerance.ts";
@@ -54,6 +55,29 @@ Deno.test("resampleImage() clamps to the input's range, per slice when one axis 
   assert.equal(second.reduce((high, value) => Math.max(high, value), 0), 100);
   assert.equal(resized.reduce((low, value) => Math.min(low, value), 9), 0);
 });
+
+for (const order of [[1, 0, 2], [1, 2, 0], [2, 0, 1]] as const) {
+  Deno.test(`resampleImage() gives a transposed result for a transposed image, thick slices included, ${order}`, () => {
+    const shape: Dims3 = [5, 37, 34], newShape: Dims3 = [14, 30, 41];
+    const permute = (values: Dims3): Dims3 => [values[order[0]], values[order[1]], values[order[2]]];
+    const data = noise(shape, 3).map((value, i) => value * (1 + Math.floor(i / (37 * 34))));
+    for (const orderZ of [0, 1, 3] as const) {
+      for (const spacing of [[5, 1, 1], [1, 1, 1]] as const) {
+        const options = { orderZ };
+        const resized = resampleImage(data, shape, newShape, spacing, ISO, options);
+        const turned = resampleImage(
+          transposeAxes(data, shape, order),
+          permute(shape),
+          permute(newShape),
+          permute(spacing),
+          ISO,
+          options,
+        );
+        assertAllClose(turned, transposeAxes(resized, newShape, order), { atol: 2e-6, rtol: 1e-6 });
+      }
+    }
+  });
+}
 
 Deno.test("resampleImage() with order 0 and 1 equals nearest and linear by hand", () => {
   const line = Float32Array.of(0, 10, 20, 60), shape: Dims3 = [1, 1, 4];
