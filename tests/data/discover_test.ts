@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { discover } from "../../data/discover.ts";
+import { discover } from "../../data/discovery/mod.ts";
 import {
   contractPath,
   expandPath,
@@ -79,8 +79,8 @@ Deno.test("discover() says what is wrong with a missing, empty or wrong path", (
     await Deno.writeTextFile(`${folder}/file`, "");
     await Deno.mkdir(`${folder}/empty`);
     await assert.rejects(discover(`${folder}/no`), /Cannot read .*\/no: found no such file or folder/);
-    await assert.rejects(discover(`${folder}/empty`), /found no .nii or .nii.gz image, wanted a BIDS tree/);
-    await assert.rejects(discover(`${folder}/file`), /found a file where a folder is needed/);
+    await assert.rejects(discover(`${folder}/empty`), /found no image \(.nii, .nii.gz, .nrrd, .mha or DICOM\), wanted a BIDS tree/);
+    await assert.rejects(discover(`${folder}/file`), /found a file of another kind, wanted a folder, a .csv/);
   }));
 
 Deno.test("pretrain_data.json keeps paths below the roots relative and comes back whole", () =>
