@@ -1,7 +1,8 @@
 import { DataError } from "./errors.ts";
-import { type LoadedPatch, SampleReader, type SampleSource } from "./load_sample.ts";
+import { type LoadedPatch, SamplePlanner, SampleReader, type SampleSource } from "./load_sample.ts";
 import type { LoaderReply, LoaderRequest } from "./loader_worker.ts";
-import { openStore, type Subset } from "./store.ts";
+import { type Sampling, UNIFORM_SAMPLING } from "./sampling.ts";
+import type { Subset } from "./store.ts";
 import type { Dims3 } from "./volume.ts";
 
 /** What to load and how far ahead. */
@@ -26,20 +27,24 @@ export interface LoaderOptions {
   readonly prefetch?: number;
   /** "train" when left out. */
   readonly subset?: Subset;
+  /** Uniform over images and positions when left out. */
+  readonly sampling?: Sampling;
 }
 
 /** Samples in order of step, then of index in the batch; leaving the loop, `close` or `using` ends the workers. */
 export interface PatchLoader extends AsyncIterable<LoadedPatch>, Disposable {
+  /** Samples that are read and wait to be handed out: 0 means that the next reader will wait. */
+  readonly ready: number;
   /** Ends the workers; a waiting reader sees the end of the sequence. */
   close(): void;
 }
 
 /**
- * Loads crops of a prepared data set on worker threads. The sequence depends on store, seed, sizes and `startStep` alone, never on the
- * number of workers or on timing.
+ * Loads crops of a prepared data set on worker threads. The sequence depends on store, seed, sizes, sampling and `startStep` alone,
+ * never on the number of workers or on timing. Samples are drawn here, so that only this thread holds the store's index.
  *
  * @throws {DataError} at once when the store is missing or the subset empty; while iterating when an array is missing or damaged
- * @throws {RangeError} for sizes or counts that are not positive integers
+ * @throws {RangeError} for sizes or counts that are not positive integers, or a crop smaller than the patch
  */
 export function createLoader(options: LoaderOptions): PatchLoader {
   const { batchSize, prefetch = 2, workers = 2, startStep = 0, steps = Infinity } = options;
@@ -48,29 +53,28 @@ export function createLoader(options: LoaderOptions): PatchLoader {
   requireCount(workers, 0);
   requireCount(startStep, 0);
   if (steps !== Infinity) requireCount(steps, 0);
-  {
-    using store = openStore(options.store);
-    if (store.subset(subset).length === 0) {
-      const wanted = "at least one subject",
-        remedy = "prepare more images, or remove splits_final.json to split again";
-      throw new DataError({ file: options.store, found: `no subject for ${subset}`, wanted, remedy });
-    }
-  }
   const source: SampleSource = {
     store: options.store,
     subset,
     seed: options.seed,
     cropSize: options.cropSize,
     finalSize,
+    sampling: options.sampling ?? UNIFORM_SAMPLING,
   };
+  const planner = new SamplePlanner(source);
+  if (planner.volumeCount === 0) {
+    const wanted = "at least one subject",
+      remedy = "prepare more images, or remove splits_final.json to split again";
+    throw new DataError({ file: options.store, found: `no subject for ${subset}`, wanted, remedy });
+  }
   const count = steps * batchSize;
   const place = (sequence: number) => ({
     step: startStep + Math.floor(sequence / batchSize),
     sampleIndex: sequence % batchSize,
   });
   return workers === 0
-    ? new InlineLoader(source, count, place)
-    : new WorkerLoader(source, Math.min(workers, count), prefetch * batchSize, count, place);
+    ? new InlineLoader(planner, count, place)
+    : new WorkerLoader(planner, Math.min(workers, count), prefetch * batchSize, count, place);
 }
 
 function requireCount(value: number, lowest: number): void {
@@ -81,12 +85,13 @@ function requireCount(value: number, lowest: number): void {
 type Place = (sequence: number) => { step: number; sampleIndex: number };
 
 class InlineLoader implements PatchLoader {
+  readonly ready = 0;
   #closed = false;
 
-  constructor(readonly source: SampleSource, readonly count: number, readonly place: Place) {}
+  constructor(readonly planner: SamplePlanner, readonly count: number, readonly place: Place) {}
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LoadedPatch> {
-    using reader = new SampleReader(this.source);
+    using reader = new SampleReader(this.planner);
     for (let sequence = 0; sequence < this.count && !this.#closed; sequence++) {
       const { step, sampleIndex } = this.place(sequence);
       yield await Promise.resolve(reader.read(step, sampleIndex));
@@ -112,7 +117,7 @@ class WorkerLoader implements PatchLoader {
 
   /** @param credits most samples requested and not yet handed out */
   constructor(
-    readonly source: SampleSource,
+    readonly planner: SamplePlanner,
     workers: number,
     readonly credits: number,
     readonly count: number,
@@ -127,23 +132,28 @@ class WorkerLoader implements PatchLoader {
         const remedy = "report this as a bug, or load with 0 workers";
         this.#fail(
           new DataError({
-            file: source.store,
+            file: planner.source.store,
             found: `a worker that failed: ${event.message}`,
             wanted: "samples",
             remedy,
           }),
         );
       };
-      worker.postMessage({ type: "open", source } satisfies LoaderRequest);
+      worker.postMessage({ type: "open", source: planner.source } satisfies LoaderRequest);
       return worker;
     });
     for (let i = 0; i < Math.min(credits, count); i++) this.#request();
   }
 
+  get ready(): number {
+    return this.#ready.size;
+  }
+
   #request(): void {
     if (this.#closed || this.#requested >= this.count) return;
     const sequence = this.#requested++;
-    const request: LoaderRequest = { type: "read", sequence, ...this.place(sequence) };
+    const { step, sampleIndex } = this.place(sequence);
+    const request: LoaderRequest = { type: "read", sequence, sample: this.planner.plan(step, sampleIndex) };
     this.#workers[sequence % this.#workers.length].postMessage(request);
   }
 

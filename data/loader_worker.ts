@@ -1,34 +1,36 @@
 /// <reference lib="deno.worker" />
-/** Worker of `createLoader`: opens the store once, then answers one message per requested sample. */
+/** Worker of `createLoader`: reads the samples that it is told, without the store's index. */
+import { ArrayCache } from "./array_cache.ts";
 import { type DataErrorFields, toDataError } from "./errors.ts";
-import { type LoadedPatch, SampleReader, type SampleSource } from "./load_sample.ts";
+import { type LoadedPatch, type PlannedSample, readSample, type SampleSource } from "./load_sample.ts";
 
 /** Messages to the worker: the source once, then samples. */
 export type LoaderRequest =
   | { readonly type: "open"; readonly source: SampleSource }
-  | { readonly type: "read"; readonly sequence: number; readonly step: number; readonly sampleIndex: number };
+  | { readonly type: "read"; readonly sequence: number; readonly sample: PlannedSample };
 
 /** Messages from the worker; `sequence` is that of the request. */
 export type LoaderReply =
   | { readonly type: "sample"; readonly sequence: number; readonly sample: LoadedPatch }
   | { readonly type: "error"; readonly fields: DataErrorFields };
 
-let reader: SampleReader | null = null;
-let store = "";
+let source: SampleSource;
+let arrays: ArrayCache;
 
 self.onmessage = ({ data }: MessageEvent<LoaderRequest>) => {
+  if (data.type === "open") {
+    source = data.source;
+    arrays = new ArrayCache(source.store);
+    return;
+  }
   try {
-    if (data.type === "open") {
-      store = data.source.store;
-      reader = new SampleReader(data.source);
-      return;
-    }
-    if (!reader) return; // opening failed and was reported
-    const sample = reader.read(data.step, data.sampleIndex);
+    const sample = readSample(data.sample, source, arrays);
     self.postMessage({ type: "sample", sequence: data.sequence, sample } satisfies LoaderReply, [
       sample.patch.buffer,
     ]);
   } catch (error) {
-    self.postMessage({ type: "error", fields: toDataError(error, store).fields() } satisfies LoaderReply);
+    self.postMessage(
+      { type: "error", fields: toDataError(error, source.store).fields() } satisfies LoaderReply,
+    );
   }
 };

@@ -11,6 +11,7 @@ export { type DatasetFingerprint, medianSpacing } from "./fingerprint.ts";
 export { drawPatch, getPatchSize, type PatchPosition, type SampleKey, startRange } from "./sampler.ts";
 export { hashRandom, restoreRandom, type Rng, type RngState } from "./random.ts";
 export { type LoadedPatch, SampleReader, type SampleSource } from "./load_sample.ts";
+export type { Sampling } from "./sampling.ts";
 export {
   type Affine,
   applyAffine,

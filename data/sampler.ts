@@ -1,4 +1,4 @@
-import { hashRandom } from "./random.ts";
+import { hashRandom, type Rng } from "./random.ts";
 import type { Dims3 } from "./volume.ts";
 
 /** Key of the sampler's random streams, so that no other user of the run's seed draws the same numbers. */
@@ -64,10 +64,11 @@ export function startRange(dataSize: number, cropSize: number, finalSize: number
 }
 
 /**
- * Draws one training sample: an image uniformly with replacement, then a crop position uniform in its range along each axis.
+ * Draws one training sample: an image with replacement, then a crop position uniform in its range along each axis.
  *
  * @param shapes `[D, H, W]` of every image of the subset
  * @param cropSize size that is read; `finalSize` is what remains of it after augmentation
+ * @param groups of image indices, each drawn equally often (see `balanceGroups`); all images equally often when left out
  * @throws {RangeError} without images, or if the crop is smaller than the patch
  */
 export function drawPatch(
@@ -75,6 +76,7 @@ export function drawPatch(
   shapes: readonly Dims3[],
   cropSize: Dims3,
   finalSize: Dims3,
+  groups?: readonly (readonly number[])[],
 ): PatchPosition {
   if (shapes.length === 0) throw new RangeError("Cannot draw a patch: found no image, wanted at least one");
   if (cropSize.some((size, axis) => size < finalSize[axis])) {
@@ -83,9 +85,29 @@ export function drawPatch(
     );
   }
   const random = hashRandom(key.seed, SAMPLER_STREAM, key.stream ?? 0, key.step, key.sampleIndex);
-  const volume = random.int(0, shapes.length - 1);
+  const volume = drawImage(random, shapes.length, groups);
   const start = shapes[volume].map((size, axis) =>
     random.int(...startRange(size, cropSize[axis], finalSize[axis]))
   );
   return { volume, start: start as unknown as Dims3 };
+}
+
+/** A single group draws what no group does, so that balancing a collection of one modality changes nothing. */
+function drawImage(random: Rng, count: number, groups: readonly (readonly number[])[] = []): number {
+  if (groups.length < 2) return random.int(0, count - 1);
+  const group = groups[random.int(0, groups.length - 1)];
+  return group[random.int(0, group.length - 1)];
+}
+
+/**
+ * First voxel of a crop that is centred on a voxel as far as its range allows: `v - floor(crop / 2)`, kept within `startRange`.
+ *
+ * Source: the anatomy-aware data loader of nnssl, which has no upper bound
+ */
+export function centredStart(centre: Dims3, shape: Dims3, cropSize: Dims3, finalSize: Dims3): Dims3 {
+  const start = shape.map((size, axis) => {
+    const [lo, hi] = startRange(size, cropSize[axis], finalSize[axis]);
+    return Math.min(Math.max(centre[axis] - Math.floor(cropSize[axis] / 2), lo), hi);
+  });
+  return start as unknown as Dims3;
 }

@@ -1,10 +1,8 @@
+import { ArrayCache } from "./array_cache.ts";
 import { DataError } from "./errors.ts";
 import { readStoreIndex, STORE_FILE, type StoreIndex, type StoreVolume } from "./store_index.ts";
 import type { Dims3 } from "./volume.ts";
-import { ZarrArray } from "./zarr/mod.ts";
-
-/** Most arrays kept open at a time. */
-const MAX_OPEN_ARRAYS = 64;
+import type { ZarrArray } from "./zarr/mod.ts";
 
 /** Side of the split. */
 export type Subset = "train" | "val";
@@ -13,11 +11,12 @@ export type Subset = "train" | "val";
 export class DatasetStore implements Disposable {
   readonly path: string;
   readonly index: StoreIndex;
-  readonly #open = new Map<string, ZarrArray>();
+  readonly #arrays: ArrayCache;
 
   constructor(path: string, index: StoreIndex) {
     this.path = path;
     this.index = index;
+    this.#arrays = new ArrayCache(path);
   }
 
   /** All prepared volumes. */
@@ -49,22 +48,12 @@ export class DatasetStore implements Disposable {
 
   /** The array of one volume, with its attributes (affine, statistics, source geometry). @throws {DataError} as `readBox` */
   array(volume: StoreVolume): ZarrArray {
-    let array = this.#open.get(volume.path);
-    if (array) this.#open.delete(volume.path); // moves it to the young end
-    else array = ZarrArray.open(`${this.path}/${volume.path}`);
-    this.#open.set(volume.path, array);
-    if (this.#open.size > MAX_OPEN_ARRAYS) {
-      const [oldest, oldArray] = this.#open.entries().next().value!;
-      oldArray.close();
-      this.#open.delete(oldest);
-    }
-    return array;
+    return this.#arrays.get(volume.path);
   }
 
   /** Closes all files; the store opens them again when needed. */
   close(): void {
-    for (const array of this.#open.values()) array.close();
-    this.#open.clear();
+    this.#arrays.close();
   }
 
   [Symbol.dispose](): void {

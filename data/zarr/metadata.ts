@@ -13,6 +13,8 @@ export interface ZarrMetadata {
   readonly attributes: ZarrAttributes;
   /** Size and checksum of the chunk file as written; null in arrays of earlier versions. */
   readonly stored: StoredArray | null;
+  /** Voxels above 0 in every slice of the first axis, `[D]`; null for images. */
+  readonly positivePerSlice: readonly number[] | null;
 }
 
 /** Level of zstd: with noise in the lowest bits a higher one gains 1 % and takes several times as long. */
@@ -36,13 +38,13 @@ export function chunkGrid(shape: Dims3, inner: Dims3): Dims3 {
 }
 
 /**
- * Text of `zarr.json`. The size and checksum of the chunk file go into the attributes, under `stored`.
+ * Text of `zarr.json`. Size and checksum of the chunk file (`stored`) and a mask's `positivePerSlice` go into the attributes.
  *
  * Source: Zarr v3 core specification and its codecs bytes, sharding_indexed, zstd, crc32c,
  * https://zarr-specs.readthedocs.io/en/latest/v3/
  */
 export function zarrJson(metadata: ZarrMetadata): string {
-  const { shape, dtype, compression, innerShape, attributes, stored } = metadata;
+  const { shape, dtype, compression, innerShape, attributes, stored, positivePerSlice } = metadata;
   const bytes = dtype === "int8" ? { name: "bytes" } : { name: "bytes", configuration: { endian: "little" } };
   const grid = chunkGrid(shape, innerShape);
   const shard = {
@@ -68,7 +70,7 @@ export function zarrJson(metadata: ZarrMetadata): string {
       fill_value: 0,
       codecs: compression === "none" ? [bytes] : [shard],
       dimension_names: ["z", "y", "x"],
-      attributes: { ...attributes, stored },
+      attributes: { ...attributes, stored, ...(positivePerSlice ? { positivePerSlice } : {}) },
     },
     null,
     1,
@@ -115,13 +117,14 @@ export function readZarrMetadata(path: string): ZarrMetadata {
       remedy: "prepare the data again",
     });
   }
-  const { stored, ...attributes } = (parsed.attributes ?? {}) as Record<string, unknown>;
+  const { stored, positivePerSlice, ...attributes } = (parsed.attributes ?? {}) as Record<string, unknown>;
   return {
     shape: shape as Dims3,
     dtype: data_type as ArrayType,
     ...layout,
     attributes,
     stored: isStored(stored) ? stored : null,
+    positivePerSlice: isCounts(positivePerSlice, (shape as Dims3)[0]) ? positivePerSlice : null,
   };
 }
 
@@ -167,4 +170,9 @@ function sameShape(a: Dims3, b: Dims3): boolean {
 function isStored(value: unknown): value is StoredArray {
   const stored = value as Partial<StoredArray> | null | undefined;
   return Number.isSafeInteger(stored?.bytes) && typeof stored?.sha256 === "string";
+}
+
+function isCounts(value: unknown, slices: number): value is number[] {
+  return Array.isArray(value) && value.length === slices &&
+    value.every((count) => Number.isSafeInteger(count) && count >= 0);
 }

@@ -19,7 +19,7 @@ export interface WriteZarrOptions {
   readonly dtype: ArrayType;
   /** "none" when left out. */
   readonly compression?: Compression;
-  /** Kept beside the array; the name `stored` is taken by size and checksum. */
+  /** Kept beside the array; the names `stored` and `positivePerSlice` are taken. */
   readonly attributes?: ZarrAttributes;
 }
 
@@ -32,7 +32,8 @@ const PIECE_ELEMENTS = 1 << 22;
  * name and renamed; an older array at `path` is replaced. The same data and options give the same bytes.
  *
  * @param data `[D, H, W]` in C order, rounded to nearest for float16
- * @returns size and checksum of the chunk or shard file; both are in the array's attributes too
+ * @returns size and checksum of the chunk or shard file; both are in the array's attributes too, and for int8 the number of voxels
+ * above 0 in every slice
  * @throws {DataError} with action "store" when a label does not fit int8; with action "write" when the folder cannot be written, and then
  * nothing half-written stays at `path`
  * @throws {RangeError} when the shape does not hold the data
@@ -57,7 +58,8 @@ export async function writeZarrArray(
   try {
     await makeFolder(`${temporary}/c/0/0`);
     const stored = await writePieces(`${temporary}/${CHUNK_PATH}`, pieces);
-    const metadata = { shape, dtype, compression, innerShape, attributes, stored };
+    const positivePerSlice = dtype === "int8" ? countPositive(data, shape) : null;
+    const metadata = { shape, dtype, compression, innerShape, attributes, stored, positivePerSlice };
     await Deno.writeTextFile(`${temporary}/zarr.json`, zarrJson(metadata));
     await Deno.remove(path, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -80,6 +82,14 @@ function checkLabels(path: string, data: Float32Array | Int32Array): void {
     wanted: "whole labels from -128 to 127",
     remedy: "renumber the labels of the mask",
   });
+}
+
+function countPositive(data: ArrayData, [d, h, w]: Dims3): number[] {
+  const counts = new Array<number>(d).fill(0);
+  for (let z = 0, i = 0; z < d; z++) {
+    for (const end = (z + 1) * h * w; i < end; i++) if (data[i] > 0) counts[z]++;
+  }
+  return counts;
 }
 
 function* plainPieces(data: ArrayData, dtype: ArrayType): Generator<Uint8Array> {

@@ -2,17 +2,19 @@ import assert from "node:assert/strict";
 import { DataError } from "../../data/errors.ts";
 import type { LoadedPatch } from "../../data/load_sample.ts";
 import { createLoader, type LoaderOptions } from "../../data/loader.ts";
-import { prepareDataset } from "../../data/prepare.ts";
 import { openStore } from "../../data/store.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
-import { writeSmallDataset } from "../support/small_dataset.ts";
+import { writeSmallStore } from "../support/small_store.ts";
 import { assertAllClose } from "../support/tolerance.ts";
 
 async function withStore(use: (store: string, options: LoaderOptions) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
-    await writeSmallDataset(`${folder}/bids`, 6);
     const store = `${folder}/store`;
-    await prepareDataset({ source: `${folder}/bids`, out: store });
+    const list = Array.from({ length: 6 }, (_, i) => ({
+      subject: `sub-0${i}`,
+      shape: [7 + i, 8, 9 + i] as const,
+    }));
+    await writeSmallStore(store, list, { val: ["sub-02", "sub-05"], dtype: "float16" });
     await use(store, {
       store,
       seed: 11,

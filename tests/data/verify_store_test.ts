@@ -1,46 +1,18 @@
 import assert from "node:assert/strict";
-import { type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import { type VerifyProgress, verifyStore } from "../../data/verify_store.ts";
-import { type Dims3 } from "../../data/volume.ts";
-import { type ArrayType, writeZarrArray } from "../../data/zarr/mod.ts";
+import type { Dims3 } from "../../data/volume.ts";
+import { writeZarrArray } from "../../data/zarr/mod.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
+import { writeSmallStore } from "../support/small_store.ts";
 
 const SHAPE: Dims3 = [3, 4, 5];
 
-/** A store of `count` volumes, each with an anatomy mask. */
-async function writeStore(store: string, count: number): Promise<void> {
-  const write = (path: string, dtype: ArrayType, value: number) =>
-    writeZarrArray(`${store}/${path}`, new Float32Array(60).fill(value), SHAPE, {
-      dtype,
-      compression: "zstd",
-    });
-  const volumes: StoreVolume[] = [];
-  for (let i = 0; i < count; i++) {
-    const path = `c/d/s${i}/x.zarr`, mask = `c/d/s${i}/x__anat.zarr`;
-    volumes.push({
-      id: `${i}`,
-      subject: `s${i}`,
-      modality: "T1w",
-      path,
-      shape: SHAPE,
-      spacing: [1, 1, 1],
-      ...await write(path, "float16", i),
-      masks: { anatomy: { path: mask, ...await write(mask, "int8", 1) } },
-    });
-  }
-  await writeStoreIndex(store, {
-    format: "spark3d-store",
-    version: 2,
-    collection: "c",
-    configuration: "onemmiso",
-    dtype: "float16",
-    compression: "zstd",
-    orientation: "RAS",
-    volumes,
-    rejected: [{ id: "r", file: "r.nii", reason: "because" }],
-    split: { train: volumes.map(({ subject }) => subject), val: [] },
-  });
-}
+const writeStore = (store: string, count: number) =>
+  writeSmallStore(
+    store,
+    Array.from({ length: count }, (_, i) => ({ subject: `s${i}`, shape: SHAPE, anatomy: () => 1 })),
+    { dtype: "float16", compression: "zstd" },
+  );
 
 Deno.test("verifyStore() finds nothing in a good store and tells how far it is", () =>
   withFolder(async (folder) => {
@@ -57,11 +29,11 @@ Deno.test("verifyStore() finds nothing in a good store and tells how far it is",
 Deno.test("verifyStore() lists missing, damaged and unlisted arrays", () =>
   withFolder(async (folder) => {
     await writeStore(folder, 8);
-    const array = (i: number, name = "x") => `${folder}/c/d/s${i}/${name}.zarr`;
+    const array = (i: number, name = `v${i}`) => `${folder}/c/d/s${i}/${name}.zarr`;
     await Deno.remove(array(0), { recursive: true });
     await Deno.remove(`${array(1)}/c/0/0/0`);
     await Deno.truncate(`${array(2)}/c/0/0/0`, 3);
-    const file = `${array(3, "x__anat")}/c/0/0/0`;
+    const file = `${array(3, "v3__anat")}/c/0/0/0`;
     const bytes = await Deno.readFile(file);
     bytes[5] ^= 1;
     await Deno.writeFile(file, bytes);
@@ -72,23 +44,23 @@ Deno.test("verifyStore() lists missing, damaged and unlisted arrays", () =>
     await writeZarrArray(array(7, "z"), float, SHAPE, { dtype: "float16" });
     const problems = await verifyStore(folder);
     assert.deepEqual(problems.map(({ kind, path }) => `${kind} ${path}`), [
-      "missing c/d/s0/x.zarr",
-      "missing c/d/s1/x.zarr",
-      "damaged c/d/s2/x.zarr",
-      "damaged c/d/s3/x__anat.zarr",
-      "damaged c/d/s4/x.zarr",
-      "damaged c/d/s5/x.zarr",
-      "damaged c/d/s6/x.zarr",
+      "missing c/d/s0/v0.zarr",
+      "missing c/d/s1/v1.zarr",
+      "damaged c/d/s2/v2.zarr",
+      "damaged c/d/s3/v3__anat.zarr",
+      "damaged c/d/s4/v4.zarr",
+      "damaged c/d/s5/v5.zarr",
+      "damaged c/d/s6/v6.zarr",
       "unlisted c/d/s7/z.zarr",
     ]);
-    assert.match(problems[2].detail, /^found 3 bytes, wanted \d\d bytes$/);
+    assert.match(problems[2].detail, /^found 3 bytes, wanted \d+ bytes$/);
     assert.match(problems[3].detail, /^found SHA-256 [0-9a-f]{64}, wanted [0-9a-f]{64}$/);
     assert.match(problems[4].detail, /damaged JSON/);
     assert.equal(
       problems[5].detail,
       "found float32 3x4x5, compression zstd, wanted float16 3x4x5, compression zstd",
     );
-    assert.match(problems[6].detail, /^found SHA-256/);
+    assert.match(problems[6].detail, /^found \d+ bytes, wanted \d+ bytes$/);
     await Deno.writeTextFile(`${folder}/store.json`, "{}");
     await assert.rejects(
       verifyStore(folder),
