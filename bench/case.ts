@@ -11,6 +11,8 @@ export interface CaseInput {
   readonly shape: readonly number[];
   /** `table`: a block table that keeps as many blocks as it has room for. */
   readonly contents?: Contents | "table";
+  /** Contents themselves, of a dense tensor of their type; `contents` does not count then. */
+  readonly data?: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   /** Grid and capacity of a tensor in the block layout, or of a block table. */
   readonly blocks?: BlockGrid;
   /** Whether the gradient with respect to this input is measured; noise is by default, everything else is not. */
@@ -46,7 +48,8 @@ export interface BuiltCase {
 export type CaseData = Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** Spec of an input. */
-function specOf({ shape, contents, blocks }: CaseInput): TensorSpec {
+function specOf({ shape, contents, data, blocks }: CaseInput): TensorSpec {
+  if (data) return tensor(shape, data instanceof Int32Array ? "i32" : "f32");
   if (!blocks) return tensor(shape);
   if (contents === "table") return blockTable(shape[0], blocks);
   return { ...tensor(shape), layout: { kind: "blocks", grid: blocks.grid } };
@@ -75,13 +78,21 @@ export function buildCase({ op, attrs, inputs }: BenchCase): BuiltCase {
     return value;
   };
   const values = inputs.map((x, i) => {
+    const { data } = x;
+    if (data) {
+      const value = graph.input(`in${i}`, specOf(x));
+      feeds.set(value, () => data);
+      return value;
+    }
     if (x.contents !== "table") return feed(`in${i}`, specOf(x), x.contents ?? "noise", i);
     const table = graph.input(`in${i}`, specOf(x));
     feeds.set(table, () => fullTable(x.blocks!));
     return table;
   });
   const outputs = graph.apply(op, values, attrs);
-  const wrt = values.filter((_, i) => inputs[i].gradient ?? (inputs[i].contents ?? "noise") === "noise");
+  const wrt = values.filter((_, i) =>
+    inputs[i].gradient ?? (!inputs[i].data && (inputs[i].contents ?? "noise") === "noise")
+  );
   let gradients: readonly Value[] = [];
   if (op.gradient && wrt.length > 0) {
     const seed = feed("seed", outputs[0].spec, "noise", 77);

@@ -30,6 +30,7 @@ import { similarityMean } from "../kernels/ops/ssim/similarity_mean.ts";
 import { type Dims3, type OpDef } from "../kernels/spec.ts";
 import { NORM_EPS, SLOPE } from "../model/config.ts";
 import { blockFamilies } from "./block_cases.ts";
+import { resizeFamilies } from "./resize_cases.ts";
 import type { BenchCase, CaseFamily, CaseInput } from "./case.ts";
 import { convFamilies, PATCH, STAGES } from "./conv_cases.ts";
 import type { Contents } from "./data.ts";
@@ -245,4 +246,9 @@ const otherFamilies: readonly CaseFamily[] = [
 ];
 
 /** All families; within a family cheap cases come first. */
-export const families: readonly CaseFamily[] = [...convFamilies, ...blockFamilies, ...otherFamilies];
+export const families: readonly CaseFamily[] = [
+  ...convFamilies,
+  ...blockFamilies,
+  ...otherFamilies,
+  ...resizeFamilies,
+];
