@@ -12,7 +12,14 @@ export { readImage, readImageHeader } from "./data/formats/mod.ts";
 export { writeNifti } from "./data/formats/nifti/write_nifti.ts";
 export { makeVolume, type Volume } from "./data/volume.ts";
 export { axisCodes, reorient } from "./data/orientation.ts";
-export { prepareDataset, type PreparedDataset, type PrepareOptions } from "./data/prepare.ts";
+export { type Filters, loadFilters } from "./data/filters/mod.ts";
+export {
+  mergeParts,
+  type Part,
+  prepareDataset,
+  type PreparedDataset,
+  type PrepareOptions,
+} from "./data/prepare/mod.ts";
 export { type DatasetStore, openStore } from "./data/store.ts";
 export { generatePhantom, type Phantom, writePhantomCohort } from "./data/phantom/mod.ts";
 export { DataError } from "./data/errors.ts";

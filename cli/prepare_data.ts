@@ -1,4 +1,4 @@
-import type { PreparedDataset, PrepareOptions } from "../data/prepare.ts";
+import type { PreparedDataset, PrepareOptions } from "../data/prepare/mod.ts";
 import type { Output } from "./output.ts";
 
 /**
@@ -7,7 +7,7 @@ import type { Output } from "./output.ts";
  * @throws {DataError} when the source cannot be read, the store cannot be written, or no volume is usable
  */
 export async function prepareData(options: PrepareOptions, output: Output): Promise<PreparedDataset> {
-  const { prepareDataset } = await import("../data/prepare.ts");
+  const { prepareDataset } = await import("../data/prepare/mod.ts");
   output.log(`preparing ${options.source}`);
   const bar = output.progress("prepare", 0);
   const prepared = await prepareDataset({

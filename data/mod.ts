@@ -6,7 +6,7 @@
 export { createLoader, type LoaderOptions, type PatchLoader } from "./loader.ts";
 export { cropToNonzero, fillHoles, nonzeroBox, nonzeroMask } from "./crop.ts";
 export { DataError, type DataErrorFields } from "./errors.ts";
-export { discover, type DiscoverOptions } from "./discover.ts";
+export { discover, type DiscoverOptions } from "./discovery/mod.ts";
 export { type DatasetFingerprint, medianSpacing } from "./fingerprint.ts";
 export { drawPatch, getPatchSize, type PatchPosition, type SampleKey, startRange } from "./sampler.ts";
 export { hashRandom, restoreRandom, type Rng, type RngState } from "./random.ts";
@@ -36,11 +36,17 @@ export { findNonFinite } from "./find_non_finite.ts";
 export { type IntensityStatistics, intensityStatistics, rescaleTo01, zScore } from "./normalize.ts";
 export { type ConfigurationName, type DatasetPlan, planDataset } from "./plan.ts";
 export {
+  mergeParts,
+  type OpenResampler,
+  parsePart,
+  type Part,
   prepareDataset,
   type PreparedDataset,
   type PrepareOptions,
   type PrepareProgress,
-} from "./prepare.ts";
+  serveImages,
+} from "./prepare/mod.ts";
+export { FILTER_PRESETS, type Filters, filtersSchema, loadFilters, parseFilters } from "./filters/mod.ts";
 export { type PreprocessedImage, preprocessFile, type PreprocessOptions } from "./preprocess.ts";
 export { type ImageMasks, type ImageResampler, preprocessArray } from "./preprocess_array.ts";
 export {

@@ -11,7 +11,7 @@ if (!canMount) {
 }
 
 const PROGRAM = `
-import { prepareDataset } from "${repositoryRoot}/data/prepare.ts";
+import { prepareDataset } from "${repositoryRoot}/data/prepare/prepare_dataset.ts";
 try {
   await prepareDataset({ source: Deno.args[0], out: Deno.args[1] });
   console.log("prepared");

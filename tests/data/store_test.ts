@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { discover } from "../../data/discover.ts";
-import { prepareDataset, type PrepareProgress } from "../../data/prepare.ts";
+import { discover } from "../../data/discovery/mod.ts";
+import { prepareDataset, type PrepareProgress } from "../../data/prepare/mod.ts";
 import { writePretrainData } from "../../data/pretrain_data.ts";
 import { DatasetStore, openStore } from "../../data/store.ts";
 import { applyAffine } from "../../data/volume.ts";
@@ -143,6 +143,7 @@ Deno.test("prepareDataset() accepts pretrain_data.json, and stops between images
       source: json,
       out,
       signal: stop.signal,
+      workers: 1,
       onProgress: () => stop.abort(new Error("stopped")),
     });
     await assert.rejects(aborted, /stopped/);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { discover } from "../../data/discover.ts";
+import { discover } from "../../data/discovery/mod.ts";
 import { readNifti, readNiftiHeader } from "../../data/formats/nifti/read_nifti.ts";
 import { writeNifti } from "../../data/formats/nifti/write_nifti.ts";
 import { intensityStatistics } from "../../data/normalize.ts";
-import { prepareDataset } from "../../data/prepare.ts";
+import { prepareDataset } from "../../data/prepare/prepare_dataset.ts";
 import { pretrainEntries } from "../../data/pretrain_data.ts";
 import { openStore } from "../../data/store.ts";
 import { withFolder } from "../support/nifti_bytes.ts";

@@ -1,7 +1,7 @@
 /** Runs that take a second or two: a tiny network, small patches, a handful of small volumes. */
 import type { LoadedPatch } from "../../data/load_sample.ts";
 import { writePhantomCohort } from "../../data/phantom/cohort.ts";
-import { prepareDataset } from "../../data/prepare.ts";
+import { prepareDataset } from "../../data/prepare/prepare_dataset.ts";
 import type { RunConfig } from "../../train/config.ts";
 import type { StopReason, TrainEvent } from "../../train/events.ts";
 import { runTraining } from "../../train/loop.ts";
