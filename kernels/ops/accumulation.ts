@@ -14,7 +14,7 @@ export interface Store {
  * The store of an output of an operation that `accumulates`. Whether it writes or adds is a parameter, so both are one text.
  * @param output number of the output
  */
-export function storeOf<A>({ accumulate }: LowerRequest<A>, output: number): Store {
+export function storeOf({ accumulate }: Pick<LowerRequest<never>, "accumulate">, output: number): Store {
   const scale = accumulate.find((a) => a.output === output)?.scale ?? 0;
   const name = `onto${output}`; // 0: write
   return {

@@ -39,7 +39,7 @@ function lowered(tile: TileChoice | "gpu" | "rule"): OpDef<WeightGradientAttrs> 
   return {
     ...conv3dWeightGradient,
     lower: (request) => {
-      const { inputs, attrs, device, accumulate } = request;
+      const { inputs, attrs, device } = request;
       return lowerWeightGradient({
         label: "weight gradient",
         device,
@@ -49,7 +49,6 @@ function lowered(tile: TileChoice | "gpu" | "rule"): OpDef<WeightGradientAttrs> 
         table: attrs.table ? input(attrs.inputs + 1, "blockTable", "i32") : null,
         bias: attrs.bias,
         stores: [storeOf(request, 0), storeOf(request, 1)],
-        accumulates: accumulate.length > 0,
       }, (pair) => weightTile(pair, ...tile));
     },
   };

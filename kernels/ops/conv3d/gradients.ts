@@ -130,7 +130,7 @@ export const conv3dWeightGradient: OpDef<WeightGradientAttrs> = {
     return convCost(sources, dy, dy.shape[1], attrs, inputs, outputs);
   },
   lower(request) {
-    const { inputs, attrs, device, accumulate } = request;
+    const { inputs, attrs, device } = request;
     const dy = inputs[attrs.inputs];
     const sources = inputs.slice(0, attrs.inputs);
     const channels = sources.reduce((sum, s) => sum + s.shape[1], 0);
@@ -143,7 +143,6 @@ export const conv3dWeightGradient: OpDef<WeightGradientAttrs> = {
       table: tableBinding(attrs.table, attrs.inputs + 1),
       bias: attrs.bias,
       stores: [storeOf(request, 0), storeOf(request, 1)],
-      accumulates: accumulate.some((a) => a.output === 0),
     });
   },
   reference({ inputs, inputSpecs, outputSpecs, attrs }) {

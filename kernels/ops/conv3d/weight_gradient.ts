@@ -1,12 +1,19 @@
 /** Lowers the weight and bias gradient of a convolution: partial sums by chunk of rows, then the sum of the chunks. */
-import { type DeviceFacts, type KernelSpec, type Lowering, tensor, type TensorSpec } from "../../spec.ts";
+import {
+  type Access,
+  type DeviceFacts,
+  type KernelSpec,
+  type Lowering,
+  tensor,
+  type TensorSpec,
+} from "../../spec.ts";
 import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
-import type { Store } from "../accumulation.ts";
+import { type Store, storeOf } from "../accumulation.ts";
 import { channelTotals } from "./bias_gradient.ts";
 import { borderKernel } from "./border.wgsl.ts";
 import { type ConvGeometry, volumeOf } from "./geometry.ts";
 import { storedVoxels } from "./placement.ts";
-import { sumChunksKernel } from "./sum_chunks.wgsl.ts";
+import { partialCount, sumChunksKernel } from "./sum_chunks.wgsl.ts";
 import { partialSumsKernel, threadsOf } from "./weight_gradient.wgsl.ts";
 import { borderedPair, type Operand, type Pair, pairOf } from "./weight_gradient_pair.ts";
 import { chooseWeightTile, tileRows, type WeightTile } from "./weight_gradient_tile.ts";
@@ -22,15 +29,15 @@ export interface WeightGradientDraft {
   /** The block table, `array<i32>` named `blockTable`; null when no operand is in the block layout. */
   readonly table: KernelDraft["bindings"][number] | null;
   readonly bias: boolean;
-  /** How the gradients of weight and bias are stored, and whether that of the weight is added onto what is there. */
+  /** How the gradients of weight and bias are stored. */
   readonly stores: readonly [weight: Store, bias: Store];
-  readonly accumulates: boolean;
 }
 
-/** A pair with the tile that suits it. */
+/** A pair with the tile that suits it, and the chunks that its rows are summed in. */
 interface Task {
   readonly pair: Pair;
   readonly tile: WeightTile;
+  readonly chunks: number;
 }
 
 /** Threads that keep a device busy. */
@@ -46,14 +53,12 @@ const DISPATCH_MACS = 1e11;
 export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseWeightTile): Lowering {
   const { label, device, sources, dy, geometry } = draft;
   const [n, outChannels] = dy.spec.shape;
+  const taps = volumeOf(geometry.kernel);
   const channels = sources.reduce((sum, s) => sum + s.spec.shape[1], 0);
-  const total = outChannels * channels * volumeOf(geometry.kernel);
   const kernels: KernelSpec[] = [];
   const scratches: TensorSpec[] = [];
-  let first = 0;
-  const chosen = sources.map((source): Task => {
-    const plain = pairOf(geometry, source, dy, first, channels);
-    first += source.spec.shape[1];
+  const chosen = sources.map((source) => {
+    const plain = pairOf(geometry, source, dy);
     const bordered = borderedPair(plain, scratch(scratches.length, "bordered", "read"), device.maxBinding);
     if (bordered) {
       kernels.push(borderKernel({
@@ -71,40 +76,71 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
     const pair = bordered ?? plain;
     return { pair, tile: choose(pair, n, device) };
   });
-  const lanes = Math.min(...chosen.map(({ tile }) => tile.lanes)); // all sources have the same partial sums
-  const tasks = chosen.map(({ pair, tile }): Task => ({ pair, tile: { ...tile, lanes } }));
-  const chunks = chunkCount(tasks, n, total * lanes, device);
-  const direct = chunks * lanes === 1 && !draft.accumulates;
-  const partial = direct ? output(0, "dw") : scratch(scratches.length, "partials", "read_write");
-  for (const task of tasks) {
-    for (const [from, to] of ranges(task, n, chunks)) {
+  const lanes = Math.max(...chosen.map(({ tile }) => tile.lanes));
+  const most = Math.floor(PARTIAL_BYTES / (4 * outChannels * channels * taps * lanes));
+  const tasks = chosen.map(({ pair, tile }): Task => ({
+    pair,
+    tile,
+    chunks: chunkCount(pair, tile, n, most, device),
+  }));
+  const sums = tasks.map(({ tile, chunks }, i) => ({
+    channels: sources[i].spec.shape[1],
+    chunks: chunks * tile.lanes,
+  }));
+  const direct = sums.every(({ chunks }) => chunks === 1);
+  const summing = draft.bias ? tasks.findIndex(({ pair }) => !pair.mirrored) : -1; // adds up dy
+  const totals = (access: Access) =>
+    direct ? output(1, "db") : scratch(scratches.length + 1, "totals", access);
+  const written = storeOf({ accumulate: [] }, 0);
+  const writtenTotals = storeOf({ accumulate: [] }, 1);
+  const partial = (access: Access) =>
+    direct ? output(0, "dw") : scratch(scratches.length, "partials", access);
+  tasks.forEach((task, i) => {
+    const before = sources.slice(0, i).reduce((sum, s) => sum + s.spec.shape[1], 0);
+    const place = direct ? { channels, first: before, base: 0 } : {
+      channels: sums[i].channels,
+      first: 0,
+      base: partialCount({ outChannels, taps, sources: sums.slice(0, i) }),
+    };
+    for (const [from, to] of ranges(task, n)) {
       kernels.push(partialSumsKernel({
         ...task,
+        ...place,
         label: `${label} partial`,
         device,
         n,
-        chunks,
         from,
         to,
-        total,
         table: draft.table,
-        partial,
+        partial: partial("read_write"),
+        store: direct ? draft.stores[0] : written,
+        totals: summing >= 0 && !task.pair.mirrored ? totals("read_write") : null,
+        totalsStore: direct ? draft.stores[1] : writtenTotals,
+        storesTotals: summing === i,
       }));
     }
-  }
+  });
   if (!direct) {
     kernels.push(sumChunksKernel({
       label: `${label} sum`,
       device,
-      chunks: chunks * lanes,
-      total,
-      partial: scratch(scratches.length, "partials", "read"),
+      outChannels,
+      taps,
+      sources: sums,
+      partial: partial("read"),
       sums: output(0, "dw"),
       store: draft.stores[0],
+      bias: summing < 0 ? null : {
+        chunks: sums[summing].chunks,
+        totals: totals("read"),
+        sums: output(1, "db"),
+        store: draft.stores[1],
+      },
     }));
-    scratches.push(tensor([chunks * lanes, total]));
+    scratches.push(tensor([partialCount({ outChannels, taps, sources: sums })]));
+    if (summing >= 0) scratches.push(tensor([sums[summing].chunks, outChannels]));
   }
-  if (draft.bias) {
+  if (draft.bias && summing < 0) {
     const bias = channelTotals({
       label: `${label} bias`,
       device,
@@ -121,20 +157,16 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
   return { variant: tasks.map(variantOf).join(", "), scratch: scratches, kernels };
 }
 
-/** Chunks of rows that are summed apart: as many as keep the device busy. */
-function chunkCount(tasks: readonly Task[], n: number, total: number, device: DeviceFacts): number {
+/** Chunks of rows that are summed apart: as many as keep the device busy. @param most as many as fit */
+function chunkCount(pair: Pair, tile: WeightTile, n: number, most: number, device: DeviceFacts): number {
   const wanted = device.software ? THREADS.software : THREADS.gpu;
-  const threads = Math.min(...tasks.map(({ pair, tile }) => threadsOf(pair, tile)));
-  const rows = Math.max(...tasks.map(({ pair, tile }) => {
-    const [z, y] = tileRows(pair, tile);
-    return n * z * y * (pair.still.placement.blocks?.kept ?? 1);
-  }));
-  const fitting = Math.max(1, Math.floor(PARTIAL_BYTES / (4 * total)));
-  return Math.min(Math.ceil(wanted / threads), rows, fitting, CHUNKS);
+  const [z, y] = tileRows(pair, tile);
+  const rows = n * z * y * (pair.still.placement.blocks?.kept ?? 1);
+  return Math.min(Math.ceil(wanted / threadsOf(pair, tile)), rows, Math.max(1, most), CHUNKS);
 }
 
 /** Chunks of each dispatch. */
-function ranges({ pair }: Task, n: number, chunks: number): readonly [number, number][] {
+function ranges({ pair, chunks }: Task, n: number): readonly [number, number][] {
   const { still, halo, kernel } = pair;
   const macs = n * still.channels * halo.channels * volumeOf(kernel) * storedVoxels(still.placement);
   const dispatches = Math.min(chunks, Math.ceil(macs / DISPATCH_MACS));

@@ -1,18 +1,19 @@
 // Weight gradient of a convolution, first stage: partial sums by chunk of rows, each in a fixed order.
 //   dw[s,h,k] = sum_{n,q} still[n,s,q] * halo[n,h, stride*q + k - pad]       (weight_gradient_pair.ts says which is which)
 // Layout   operands: dense [N, C, D, H, W] or blocks [N, C, K, e, e, e]; hidden voxels count as 0
-//          partials: [chunk, lane, O * I * taps] in the order of the weight
+//          partials: [chunk, lane, O * I * taps] in the order of the weight; totals: [chunk, lane, O], sums of dy
 // Work     1 thread = 4*quads still channels x `halos` halo channels x all taps over the rows of one chunk; a tile moves along
 //          a row and keeps what it has loaded of the halo (weight_gradient_tile.ts)
-// Limits   4 storage bindings at most, no workgroup memory
-// Siblings sum_chunks.wgsl.ts (second stage), bias_gradient.wgsl.ts   Reference reference.ts
+// Limits   5 storage bindings at most, no workgroup memory
+// Siblings sum_chunks.wgsl.ts (second stage), bias_gradient.ts   Reference reference.ts
 import type { DeviceFacts, KernelSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, WORKGROUP } from "../../wgsl/module.ts";
+import type { Store } from "../accumulation.ts";
 import { volumeOf } from "./geometry.ts";
 import { HaloRows, rowKey } from "./halo_rows.ts";
 import { storedVoxels } from "./placement.ts";
 import type { Pair } from "./weight_gradient_pair.ts";
-import { bound, productsOf, rowLines, stillRows, sumName, times } from "./weight_gradient_row.ts";
+import { bound, productsOf, rowLines, stillRows, sumName, times, totalName } from "./weight_gradient_row.ts";
 import { tileRows, type WeightTile } from "./weight_gradient_tile.ts";
 
 type Binding = KernelDraft["bindings"][number];
@@ -29,10 +30,18 @@ export interface PartialSums {
   /** Those of this dispatch. */
   readonly from: number;
   readonly to: number;
-  /** Sums of a chunk. */
-  readonly total: number;
+  /** Input channels of the array that the sums are stored in, how many of them come before the source's, and where it starts. */
+  readonly channels: number;
+  readonly first: number;
+  readonly base: number;
   readonly table: Binding | null;
   readonly partial: Binding;
+  readonly store: Store;
+  /** Where the sums of dy go; null where nobody wants them. Only for pairs whose still operand is dy. */
+  readonly totals: Binding | null;
+  readonly totalsStore: Store;
+  /** Whether these threads store the sums of dy: those of one source do. */
+  readonly storesTotals: boolean;
 }
 
 /** Threads of a chunk. */
@@ -43,20 +52,22 @@ export function threadsOf(pair: Pair, tile: WeightTile): number {
 
 /** Text and grid of partial sums. */
 export function partialSumsKernel(draft: PartialSums): KernelSpec {
-  const { pair, tile, n } = draft;
+  const { pair, tile, n, channels } = draft;
   const { still, halo } = pair;
   const taps = volumeOf(pair.kernel);
   const products = productsOf(pair, tile);
   const rows = new Map(products.map(({ row }) => [rowKey(row), row]));
   const halos = new HaloRows(pair, tile, [...rows.values()]);
   const blocks = still.placement.blocks;
+  const partials = { ...draft.partial, name: "partials" };
+  const totals = draft.totals && { ...draft.totals, name: "totals" };
   const [tilesZ, tilesY] = tileRows(pair, tile);
   const rowLoop = (stop: string) => [
     `for (; row < ${stop}; row++) {`,
     `let z0 = tz * ${tile.size[0]}; let y0 = ty * ${tile.size[1]};`,
     ...halos.rowLines(),
     ...stillRows(pair, tile),
-    ...rowLines(pair, tile, products, halos),
+    ...rowLines(pair, tile, products, halos, totals !== null),
     `ty = ty + 1; let nextPlane = ty == p.tilesY; ty = select(ty, 0, nextPlane);`,
     `tz = tz + select(0, 1, nextPlane); let nextBlock = tz == p.tilesZ; tz = select(tz, 0, nextBlock);`,
     ...(pair.bordered ? [`block = block + select(0, 1, nextBlock);`] : []),
@@ -67,29 +78,33 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
     `let h = (unit % p.haloGroups) * ${tile.halos}u; let rest = unit / p.haloGroups;`,
     `let s = (rest % p.stillGroups) * ${4 * tile.quads}u; let chunk = p.firstChunk + rest / p.stillGroups;`,
     `if (chunk >= p.endChunk) { return; }`,
-    ...sums(tile, taps).map((sum) => `var ${sum} = vec4f();`),
+    ...[...sums(tile, taps), ...(totals ? times(tile.quads, totalName) : [])].map((sum) =>
+      `var ${sum} = vec4f();`
+    ),
     ...times(4 * tile.quads, (j) => `let s${j} = min(s + ${j}u, p.still - 1u);`),
     ...times(tile.halos, (c) => `let h${c} = min(h + ${c}u, p.halo - 1u);`),
     ...(blocks
       ? [
         `var blocks = 0;`,
         `for (var i = 0u; i < p.n; i++) { blocks = blocks + blockTable[i * u32(p.tableLength)]; }`,
-        `let share = (blocks * p.tiles + p.chunks - 1) / p.chunks;`,
+        `let all = blocks * p.tiles;`,
       ]
-      : [`let share = (i32(p.n) * p.tiles + p.chunks - 1) / p.chunks;`]),
+      : [`let all = i32(p.n) * p.tiles;`]),
+    `let firstRow = i32(chunk) * all / p.chunks; let endRow = i32(chunk + 1u) * all / p.chunks;`,
     `var seen = 0;`,
     `for (var n = 0u; n < p.n; n++) {`,
     `let table = i32(n) * p.tableLength;`,
     `let rows = ${blocks ? "blockTable[u32(table)] * p.tiles" : "p.tiles"};`,
-    `let end = min(i32(chunk + 1u) * share - seen, rows);`,
-    `var row = max(i32(chunk) * share - seen, 0);`,
+    `let end = min(endRow - seen, rows);`,
+    `var row = max(firstRow - seen, 0);`,
     `seen = seen + rows;`,
     `var ty = row % p.tilesY; let plane = row / p.tilesY; var tz = plane % p.tilesZ;`,
     ...times(4 * tile.quads, (j) => `let still${j} = i32((n * p.still + s${j}) * p.stillVoxels);`),
     ...times(tile.halos, (c) => `let halo${c} = i32((n * p.halo + h${c}) * p.haloVoxels);`),
     ...(blocks ? blockLoop(pair, rowLoop, halos) : rowLoop("end")),
     `}`,
-    ...storeLines(tile, taps),
+    ...storeLines(tile, taps, partials, draft.store),
+    ...(totals ? totalLines(tile, totals, draft.totalsStore) : []),
   ];
   return kernel({
     label: draft.label,
@@ -98,7 +113,8 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
       bound(still, "stillData", tile.stillWidth),
       bound(halo, "haloData", tile.width),
       ...(blocks ? [draft.table!] : []),
-      { ...draft.partial, name: "partials" },
+      partials,
+      ...(totals ? [totals] : []),
     ],
     params: {
       n,
@@ -115,13 +131,16 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
       tilesZ: { i32: tilesZ },
       tilesY: { i32: tilesY },
       tableLength: { i32: blocks ? 1 + volumeOf(blocks.grid) + blocks.kept : 0 },
-      total: draft.total,
-      stillStep: pair.stillStep,
-      haloStep: pair.haloStep,
-      first: pair.first,
+      total: (pair.mirrored ? halo : still).channels * channels,
+      stillStep: pair.mirrored ? 1 : channels,
+      haloStep: pair.mirrored ? channels : 1,
+      first: draft.first,
+      base: draft.base,
       taps,
       flip: { i32: pair.mirrored ? taps - 1 : 0 },
       ...halos.params(),
+      ...draft.store.params,
+      ...(totals ? { ...draft.totalsStore.params, storesTotals: draft.storesTotals ? 1 : 0 } : {}),
     },
     groups: Math.ceil(threadsOf(pair, tile) * (draft.to - draft.from) / WORKGROUP),
     body: body.join("\n"),
@@ -148,11 +167,11 @@ function sums(tile: WeightTile, taps: number): string[] {
  * Stores the sums tap by tap, in a loop whose length the compiler does not know. 108 stores one after another take llvmpipe
  * 0.2 s to compile, half of what the whole kernel takes, and an array with a varying index far longer.
  */
-function storeLines(tile: WeightTile, taps: number): string[] {
+function storeLines(tile: WeightTile, taps: number, partials: Binding, store: Store): string[] {
   const lines = [
-    `let to = (chunk * ${tile.lanes}u + lane) * p.total + (p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
+    `let start = p.base + ((chunk * ${tile.lanes}u + lane) * p.total + p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
     `for (var tap = 0u; tap < p.taps; tap++) {`,
-    `let at = to + u32(abs(p.flip - i32(tap)));`,
+    `let at = start + u32(abs(p.flip - i32(tap)));`,
   ];
   times(tile.quads, (q) =>
     times(tile.halos, (c) => {
@@ -162,10 +181,27 @@ function storeLines(tile: WeightTile, taps: number): string[] {
         lines.push(`${four} = select(${four}, ${sumName(k + 1, q, c)}, tap == ${k + 1}u);`));
       times(4, (j) =>
         lines.push(
-          `if ((s + ${4 * q + j}u < p.still) & (h + ${c}u < p.halo)) { partials[at + (${
+          `if ((s + ${4 * q + j}u < p.still) & (h + ${c}u < p.halo)) {`,
+          `let sum = ${four}.${"xyzw"[j]}; let place = at + (${
             4 * q + j
-          }u * p.stillStep + ${c}u * p.haloStep) * ${taps}u] = ${four}.${"xyzw"[j]}; }`,
+          }u * p.stillStep + ${c}u * p.haloStep) * ${taps}u;`,
+          store.into(partials, "place", "sum"),
+          `}`,
         ));
     }));
   return [...lines, `}`];
+}
+
+/** Stores the sums of dy: threads of the first halo channels have them all. */
+function totalLines(tile: WeightTile, totals: Binding, store: Store): string[] {
+  const lines = times(tile.quads, (q) =>
+    times(4, (j) => [
+      `if (s + ${4 * q + j}u < p.still) {`,
+      `let sum = ${totalName(q)}.${"xyzw"[j]}; let place = (chunk * ${tile.lanes}u + lane) * p.still + s + ${
+        4 * q + j
+      }u;`,
+      store.into(totals, "place", "sum"),
+      `}`,
+    ]));
+  return [`if ((h == 0u) & (p.storesTotals == 1u)) {`, ...lines.flat(2), `}`];
 }

@@ -33,16 +33,12 @@ export interface Pair {
   readonly dilation: Dims3;
   /** Whether the halo operand's blocks come with a border (border.wgsl.ts), so that rows never leave them. */
   readonly bordered: boolean;
-  /** Whether tap k of the pair is tap K - 1 - k of the weight. */
+  /** Whether x is the still operand; then tap k of the pair is tap K - 1 - k of the weight. */
   readonly mirrored: boolean;
-  /** Weights (of all taps) from one channel of an operand to the next, and before the first. */
-  readonly stillStep: number;
-  readonly haloStep: number;
-  readonly first: number;
 }
 
-/** The pair of one source. @param first number of input channels before the source's, of `all` */
-export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: number, all: number): Pair {
+/** The pair of one source. */
+export function pairOf(g: ConvGeometry, source: Operand, dy: Operand): Pair {
   const [x, y] = [sideOf(source), sideOf(dy)];
   const { kernel } = g;
   if (x.placement.blocks && !y.placement.blocks) {
@@ -55,9 +51,6 @@ export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: num
       dilation: g.stride,
       bordered: false,
       mirrored: true,
-      stillStep: 1,
-      haloStep: all,
-      first,
     };
   }
   const pair: Pair = {
@@ -69,9 +62,6 @@ export function pairOf(g: ConvGeometry, source: Operand, dy: Operand, first: num
     dilation: [1, 1, 1],
     bordered: false,
     mirrored: false,
-    stillStep: all,
-    haloStep: 1,
-    first,
   };
   const alike = (x.placement.blocks === null) === (y.placement.blocks === null);
   const pointwise = volumeOf(kernel) === 1 && volumeOf(g.stride) === 1 &&

@@ -31,6 +31,11 @@ export function sumName(tap: number, quad: number, halo: number): string {
   return `a${tap}_${quad}_${halo}`;
 }
 
+/** Name of the sums of a group of still channels. */
+export function totalName(quad: number): string {
+  return `t${quad}`;
+}
+
 /** All products of a tile, tap by tap. */
 export function productsOf(
   { kernel: [kd, kh, kw], stride, padding }: Pair,
@@ -71,19 +76,20 @@ export function stillRows({ still }: Pair, tile: WeightTile): string[] {
   ).flat();
 }
 
-/** The tiles of a row: loads, products, and what the next tile keeps. */
+/** The tiles of a row: loads, products, and what the next tile keeps. @param totals whether to add up the still operand */
 export function rowLines(
   pair: Pair,
   tile: WeightTile,
   products: readonly Product[],
   halos: HaloRows,
+  totals: boolean,
 ): string[] {
   const { columns: { used, kept, advance } } = tile;
   const rows = [...new Map(products.map(({ row }) => [rowKey(row), row])).values()];
   const each = (f: (row: RowOffset, c: number) => string[]) =>
     rows.flatMap((row) => times(tile.halos, (c) => f(row, c)).flat());
   const loaded = new Set<string>();
-  const step: string[] = [...stillLoads(pair, tile)];
+  const step: string[] = [...stillLoads(pair, tile), ...(totals ? stillSums(tile) : [])];
   products.forEach(({ tap, row, vector, part, cell }, at) => {
     if (at === 0 || products[at - 1].tap !== tap) {
       const fresh = products.filter((p) => p.tap === tap && !loaded.has(rowKey(p.row))).map((p) => p.row);
@@ -193,6 +199,19 @@ function haloLoad(
   const stored = halos.stored(row, side, column);
   if (stored === null) return value;
   return `select(${zeroOf(tile.width)}, ${value}, ${either(stored, halos.stored(row, "behind", column)!)})`;
+}
+
+function stillSums({ size, quads }: WeightTile): string[] {
+  return times(
+    quads,
+    (q) =>
+      times(
+        size[0],
+        (z) =>
+          times(size[1], (y) =>
+            times(size[2], (x) => `${totalName(q)} = ${totalName(q)} + g${z}${y}${x}_${q};`)),
+      ),
+  ).flat(3);
 }
 
 /** Loads of the still operand, as four channels a voxel. */

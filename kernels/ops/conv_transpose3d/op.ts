@@ -149,7 +149,7 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
   infer: ([x, dy], attrs) => [tensor([x.shape[1], dy.shape[1], ...attrs.stride])],
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(inputs[0], inputs[1])),
   lower(request) {
-    const { inputs: [x, dy], attrs, device, accumulate } = request;
+    const { inputs: [x, dy], attrs, device } = request;
     const s = sizes(x, dy);
     return lowerWeightGradient({
       label: `convTranspose3d.dw ${s.outChannels}->${s.inChannels} s${attrs.stride.join("")} ${
@@ -162,7 +162,6 @@ export const convTranspose3dWeightGradient: OpDef<ConvTranspose3dAttrs> = {
       table: null,
       bias: false,
       stores: [storeOf(request, 0), storeOf(request, 1)],
-      accumulates: accumulate.length > 0,
     });
   },
   reference({ inputs: [x, dy], inputSpecs, attrs }) {
