@@ -36,7 +36,12 @@ export class CollectionBuilder {
   }
 
   /** Adds an image; returns it with the name it got. */
-  add(place: ImagePlace, image: PretrainImage): PretrainImage {
+  add(where: ImagePlace, image: PretrainImage): PretrainImage {
+    const place = {
+      dataset: recordKey(where.dataset),
+      subject: recordKey(where.subject),
+      session: recordKey(where.session),
+    };
     const prefix = [place.dataset, place.subject, place.session].join("__");
     let name = image.name;
     let copy = this.#ids.get(`${prefix}__${name}`) ?? 1;
@@ -101,6 +106,11 @@ export class CollectionBuilder {
     }));
     return { collection_index: this.#index, collection_name: this.#name, datasets };
   }
+}
+
+/** The one name that cannot be a key of a record read from JSON. */
+function recordKey(name: string): string {
+  return name === "__proto__" ? "proto" : name;
 }
 
 function mapToRecord<V, R>(map: Map<string, V>, convert: (key: string, value: V) => R): Record<string, R> {

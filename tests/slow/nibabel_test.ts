@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { discover } from "../../data/discover.ts";
+import { discover } from "../../data/discovery/mod.ts";
 import { readNifti } from "../../data/formats/nifti/read_nifti.ts";
 import { writeNifti } from "../../data/formats/nifti/write_nifti.ts";
 import { axisCodes } from "../../data/orientation.ts";
