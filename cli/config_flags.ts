@@ -98,6 +98,16 @@ const configFlags: readonly ConfigFlag[] = [
     path: ["loader", "workers"],
   },
   {
+    flags: "--balance <what>",
+    description: "drawn equally often: none (images), modality or subject",
+    path: ["sampling", "balance"],
+  },
+  {
+    flags: "--centre <where>",
+    description: "training crops: uniform, or anatomy (on the anatomy mask)",
+    path: ["sampling", "centre"],
+  },
+  {
     flags: "--tuning <file>",
     description: "tiles that spark3d tune measured on this adapter; none: without",
     parse: (text) => text === "none" ? null : jsonFile(text),

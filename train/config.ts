@@ -1,4 +1,5 @@
 import { z } from "./deps.ts";
+import { balanceNames, centreNames } from "../data/sampling.ts";
 import { downsampling, NETWORK_PRESETS, networkPreset } from "../model/config.ts";
 import type { Schedule } from "./schedule.ts";
 import { tuningTableSchema } from "./tuning.ts";
@@ -160,6 +161,14 @@ export const runConfigSchema = z.strictObject({
   loader: z.strictObject({
     workers: z.int().positive().max(256).default(2).describe("threads that read patches"),
     prefetch: z.int().positive().max(1024).default(4).describe("batches kept ready"),
+  }).prefault({}),
+  sampling: z.strictObject({
+    balance: z.enum(balanceNames).default("none").describe(
+      "what is drawn equally often: none: every image; modality or subject: each of those, then an image of it",
+    ),
+    centre: z.enum(centreNames).default("uniform").describe(
+      "where training crops lie: anywhere, or centred on a voxel of the anatomy mask in volumes that have one",
+    ),
   }).prefault({}),
   spacing: z.enum(spacingNames).default("onemmiso")
     .describe(

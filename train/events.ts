@@ -5,6 +5,12 @@ export interface MetricRow {
   readonly value: number;
 }
 
+/**
+ * Metrics that tell of time, and so differ between two runs of the same seed: `seconds` since the start, `dataWaitMs` that the step
+ * waited for its patches, `queueDepth`, the patches that were ready when it asked.
+ */
+export const TIMING_METRICS: readonly string[] = ["seconds", "dataWaitMs", "queueDepth"];
+
 /** What the compiled plan of one micro-step costs; memory in bytes, `flop` per micro-step. */
 export interface PlanSummary {
   readonly dispatches: number;

@@ -1,4 +1,4 @@
-import { createLoader } from "../data/loader.ts";
+import { createLoader, type PatchLoader } from "../data/loader.ts";
 import type { LoadedPatch } from "../data/load_sample.ts";
 import { openStore } from "../data/store.ts";
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from "../data/atomic.ts";
@@ -87,6 +87,8 @@ class Run {
   #read = 0;
   #skipped = 0;
   #skippedInARow = 0;
+  /** How the steps since the last read-back got their patches. */
+  readonly #dataRows: MetricRow[] = [];
   readonly #started = performance.now();
 
   constructor(
@@ -123,12 +125,13 @@ class Run {
       finalSize: config.patch,
       workers: config.loader.workers,
       prefetch: config.loader.prefetch,
+      sampling: config.sampling,
     });
     const patches = loader[Symbol.asyncIterator]();
     while (this.step < steps) {
       const stop = this.request.stopReason();
       if (stop) return await this.#stop(stop);
-      await this.#trainOneStep(patches);
+      await this.#trainOneStep(loader, patches);
       if (this.step % config.stepsPerEpoch === 0) await this.#endEpoch();
     }
     await saveCheckpoint(paths.final, this.session, this.#progress());
@@ -181,10 +184,15 @@ class Run {
     await writeFileAtomic(runPaths(this.request.out).plan, `${text}\n`);
   }
 
-  async #trainOneStep(patches: AsyncIterator<LoadedPatch>): Promise<void> {
+  async #trainOneStep(loader: PatchLoader, patches: AsyncIterator<LoadedPatch>): Promise<void> {
     const { config } = this.request;
+    const asked = performance.now(), queueDepth = loader.ready;
     const batch: LoadedPatch[] = [];
     while (batch.length < config.batch.size) batch.push((await patches.next()).value);
+    this.#dataRows.push(
+      { step: this.step, name: "queueDepth", value: queueDepth },
+      { step: this.step, name: "dataWaitMs", value: performance.now() - asked },
+    );
     const lr = this.#lr(this.step);
     this.session.trainStep(this.step, lr, batch);
     this.step++;
@@ -210,7 +218,7 @@ class Run {
       { step, name: "lr", value: this.#lr(step) },
       { step, name: "maskRatio", value: sampleRatio(config.seed, step, config.mask.ratio) },
     ]);
-    rows.push({ step: this.step - 1, name: "seconds", value: this.#seconds() });
+    rows.push(...this.#dataRows.splice(0), { step: this.step - 1, name: "seconds", value: this.#seconds() });
     this.#read = this.step;
     this.#epochLosses.push(...metrics.map((m) => m.loss));
     this.emit({ type: "metrics", step: this.step, rows });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readSafetensors } from "../../data/safetensors_file.ts";
 import { openStore } from "../../data/store.ts";
 import { runSchedule } from "../../train/config.ts";
-import type { TrainEvent } from "../../train/events.ts";
+import { TIMING_METRICS, type TrainEvent } from "../../train/events.ts";
 import { runTraining } from "../../train/loop.ts";
 import { sampleRatio } from "../../train/mask.ts";
 import { runPaths } from "../../train/run_folder.ts";
@@ -26,10 +26,10 @@ async function hashOf(path: string): Promise<string> {
   return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
 }
 
-/** Every metric of a run but the clock, by name. */
+/** Every metric of a run but those of time, by name. */
 function metricsOf(out: string): Record<string, number[]> {
   using log = RunLog.open(runPaths(out).log, { readOnly: true });
-  const names = log.metricNames().filter((name) => name !== "seconds");
+  const names = log.metricNames().filter((name) => !TIMING_METRICS.includes(name));
   return Object.fromEntries(names.map((name) => [name, log.metric(name).map((row) => row.value)]));
 }
 
@@ -80,9 +80,17 @@ gpuTest(
         sampleRatio(config.seed, step, config.mask.ratio));
       assert.deepEqual(metrics.maskRatio, ratios);
       assert.deepEqual(metrics.skipped, new Array(steps).fill(0));
-      const epochMeans = [0, 3, 6].map((at) =>
-        metrics.loss.slice(at, at + 3).reduce((a, b) => a + b, 0) / 3
+      using wholeLog = RunLog.open(paths.log, { readOnly: true });
+      const depths = wholeLog.metric("queueDepth"), waits = wholeLog.metric("dataWaitMs");
+      assert.deepEqual(
+        depths.map(({ step }) =>
+          step
+        ),
+        Array.from({ length: steps }, (_, step) => step),
       );
+      assert.ok(depths.every(({ value }) => value === 0), "nothing is read ahead on the calling thread");
+      assert.ok(waits.length === steps && waits.every(({ value }) => value > 0));
+      const epochMeans = [0, 3, 6].map((at) => metrics.loss.slice(at, at + 3).reduce((a, b) => a + b, 0) / 3);
       assertAllClose(metrics.trainLoss, epochMeans, { atol: 0, rtol: 1e-12 });
       assert.equal(summary.trainLoss, metrics.trainLoss.at(-1));
       const validations = events.filter((e) => e.type === "validation");

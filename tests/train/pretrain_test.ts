@@ -3,6 +3,7 @@ import type { RunConfig } from "../../train/config.ts";
 import type { StopReason, TrainEvent } from "../../train/events.ts";
 import { pretrain, PretrainError } from "../../train/pretrain.ts";
 import { runPaths } from "../../train/run_folder.ts";
+import { RunLog } from "../../train/run_log.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
 import { fileExists, makeNoiseStore, runTiny, tinyConfig } from "./tiny_run.ts";
@@ -137,6 +138,13 @@ gpuTest(
         `timer drift over ${late.length} ticks, steps of ${stepMs.toFixed(0)} ms: median ${at(0.5)} ms, ` +
           `95 % below ${at(0.95)} ms, 99 % below ${at(0.99)} ms, largest ${at(1)} ms`,
       );
+      using log = RunLog.open(runPaths(`${folder}/run`).log, { readOnly: true });
+      const [depths, waits] = ["queueDepth", "dataWaitMs"].map((name) =>
+        log.metric(name, 0).map(({ value }) => value)
+      );
+      console.log(`patches ready: ${depths}, waited ${waits.map((ms) => ms.toFixed(2))} ms`);
+      assert.ok(depths.every((depth) => depth >= 1), "every step after the first finds its patch read ahead");
+      assert.ok(Math.max(...waits) < 0.05 * stepMs, "and does not wait for them");
       assert.ok(stepMs > 100, `steps of ${stepMs} ms are too short to show anything`);
       assert.ok(Number(at(0.95)) < 50, "95 % of the ticks come less than 50 ms late");
     }),
