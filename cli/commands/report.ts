@@ -27,7 +27,7 @@ export function reportCommand(context: CommandContext): CommandUnknownOpts {
     .addOption(jsonOption())
     .action(async (store, { out, sheet, seed, centre, withIds }) => {
       const { output } = context;
-      const { writeReport } = await import("../../data/report/mod.ts");
+      const { counted, writeReport } = await import("../../data/report/mod.ts");
       using signal = stopSignal((received) => output.log(`${received}: stopping`));
       await requireFolder("report on", store);
       if (out !== undefined) await makeWritableFolder(out);
@@ -46,9 +46,12 @@ export function reportCommand(context: CommandContext): CommandUnknownOpts {
       for (const warning of report.warnings) output.warn(warning);
       const { page, figures, numbers, warnings } = report;
       const { volumes, subjects, centres, rejected } = numbers.totals;
-      output.result(
-        { store, page, figures, ...numbers, warnings },
-        `${page}: ${volumes} volumes of ${subjects} subjects from ${centres} centres, ${rejected} images rejected`,
-      );
+      const facts = [
+        counted(volumes, "volume"),
+        counted(subjects, "subject"),
+        counted(centres, "centre"),
+        `${counted(rejected, "image")} rejected`,
+      ];
+      output.result({ store, page, figures, ...numbers, warnings }, `${page}: ${facts.join(", ")}`);
     }) as unknown as CommandUnknownOpts;
 }

@@ -1,3 +1,4 @@
+import { REPORT_FILE } from "../prepare/outputs.ts";
 import { pretrainEntries, type PretrainEntry } from "../pretrain_data.ts";
 import { readStoreIndex, type RejectedImage, type StoreIndex } from "../store_index.ts";
 import type { Dims3 } from "../volume.ts";
@@ -43,12 +44,15 @@ export interface CollectedReport {
 export async function collectReport(store: string, options: CollectOptions = {}): Promise<CollectedReport> {
   const index = readStoreIndex(store);
   const collection = await readCollection(store);
-  const warnings = collection
-    ? []
-    : [`${store} has no ${COLLECTION_FILE}: ages, scanners and centres are not known`];
   const entries = collection ? pretrainEntries(collection) : [];
   const lines = await readLines(store, new NameScrubber(index.collection, entries));
 
+  const warnings = [
+    collection ? null : `${store} has no ${COLLECTION_FILE}: ages, scanners and centres are not known`,
+    lines.count > 0
+      ? null
+      : `${store} has no ${REPORT_FILE}: geometry as scanned, remarks and rules are not known`,
+  ].filter((warning) => warning !== null);
   const cohort = countCohort(index, new CohortTally(collection), entries);
   const { totals, split, spacing, size } = countVolumes(index);
   const numbers = cohort.result(options.centre);
@@ -85,6 +89,8 @@ export async function collectReport(store: string, options: CollectOptions = {})
 
 /** What report.jsonl adds to the index. */
 interface LineFacts {
+  /** Images that it lists. */
+  readonly count: number;
   readonly scrubber: NameScrubber;
   /** Rule by id of a rejected image. */
   readonly rules: ReadonlyMap<string, string>;
@@ -99,7 +105,9 @@ async function readLines(store: string, scrubber: NameScrubber): Promise<LineFac
     shapes = new Map<string, Dims3>(),
     spacings = new Map<string, Dims3>();
   const remarks = new ReasonGroups();
+  let count = 0;
   for await (const line of readReportLines(store)) {
+    count++;
     if (line.status === "rejected") {
       if (line.rule) rules.set(line.id, cleanText(line.rule));
       continue;
@@ -108,7 +116,7 @@ async function readLines(store: string, scrubber: NameScrubber): Promise<LineFac
     if (line.sourceSpacing) spacings.set(line.id, line.sourceSpacing);
     for (const warning of line.warnings ?? []) remarks.add(null, scrubber.scrub(warning, line));
   }
-  return { scrubber, rules, shapes, spacings, remarks };
+  return { count, scrubber, rules, shapes, spacings, remarks };
 }
 
 function countCohort(index: StoreIndex, cohort: CohortTally, entries: readonly PretrainEntry[]): CohortTally {

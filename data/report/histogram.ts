@@ -13,8 +13,10 @@ export interface Histogram {
 /** Lower quartile, median and upper quartile, interpolated linearly between neighbours. */
 export type Quartiles = readonly [q1: number, median: number, q3: number];
 
-/** Most bins of a histogram whose width is chosen by `centredHistogram`. */
+/** Most bins that `centredBins` chooses. */
 const MAX_BINS = 40;
+/** Fewest bins; equal values get empty bins on both sides, so that one sees where they lie. */
+const MIN_BINS = 9;
 
 /** Bins from `start` to `end`; values below count in the first bin, values at `end` or above in `above`. */
 export function histogram(values: Float64Array, start: number, end: number, step: number): Histogram {
@@ -50,11 +52,13 @@ export function centredBins(lists: readonly Float64Array[], widths: readonly num
   const high = Math.max(...filled.map((values) => values[Math.ceil((values.length - 1) * 0.995)]));
   const range = (step: number) => {
     const first = Math.floor(low / step + 0.5), last = Math.floor(high / step + 0.5);
-    return { start: (first - 0.5) * step, end: (last + 0.5) * step, step, bins: last - first + 1 };
+    return { first, last, bins: last - first + 1 };
   };
   const step = widths.find((width) => range(width).bins <= MAX_BINS) ?? (high - low) / (MAX_BINS - 2);
-  const { start, end } = range(step);
-  return { start, end, step };
+  const { first, last, bins } = range(step);
+  const before = Math.max(0, Math.min(first, Math.ceil((MIN_BINS - bins) / 2)));
+  const after = Math.max(0, MIN_BINS - bins - before);
+  return { start: (first - before - 0.5) * step, end: (last + after + 0.5) * step, step };
 }
 
 /** Quartiles of values in ascending order; null without values. */

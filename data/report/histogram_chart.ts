@@ -39,11 +39,11 @@ export function ageChart(ages: AgeCounts): Figure {
   const drawn = stated > 0
     ? [
       svgText("subjects", 0, 12, "muted small"),
-      group(0, 18, drawPlot({ histogram, height, aboveLabel: `> ${MAX_AGE}`, tickStep: 10 })),
-      svgText("age in years", LEFT, height + 52, "muted small"),
+      group(0, 26, drawPlot({ histogram, height, aboveLabel: `> ${MAX_AGE}`, tickStep: 10 })),
+      svgText("age in years", LEFT, height + 60, "muted small"),
     ]
     : [];
-  const top = stated > 0 ? height + 62 : 0;
+  const top = stated > 0 ? height + 70 : 0;
   return {
     name: "ages",
     title: "Age",
@@ -159,7 +159,7 @@ function drawPlot({ histogram, height, aboveLabel, tickStep }: Plot): Markup[] {
   }
   if (tickStep === undefined) return marks;
   const end = start + step * counts.length;
-  for (let n = Math.ceil(start / tickStep - 1e-9); n * tickStep <= end + 1e-9; n++) {
+  for (let n = Math.ceil(start / tickStep - 1e-9); n * tickStep < end + (above > 0 ? -1e-9 : 1e-9); n++) {
     const x = LEFT + (n * tickStep - start) / (end - start) * width;
     marks.push(
       element("path", { class: "line", d: `M${Math.round(x * 100) / 100} ${height}v5` }),

@@ -10,3 +10,4 @@ export type { Histogram, Quartiles } from "./histogram.ts";
 export type { ReasonGroup } from "./reason_groups.ts";
 export type { Category, FieldCounts } from "./tally.ts";
 export { type ReportOptions, writeReport, type WrittenReport } from "./write_report.ts";
+export { counted } from "./text.ts";

@@ -50,7 +50,7 @@ export class NameScrubber {
     return result
       .replace(/(?<=^|[\s"'(=])(?:[A-Za-z]:)?[\\/][^\s"',;()]*[^\s"',;():.]/g, "[file]")
       .replace(/[^\s"',;()[\]]+__[^\s"',;()]*[^\s"',;():.]/g, "[image]")
-      .replace(/[^\s"',;()[\]]+\.(?:nii|nii\.gz|nrrd|mha|mhd|dcm|ima|json|zarr)\b(?:\/[\w/]+)?/gi, "[file]")
+      .replace(/[^\s"',;()[\]]+\.(?:nii\.gz|nii|nrrd|mha|mhd|dcm|ima|json|zarr)\b(?:\/[\w/]+)?/gi, "[file]")
       .replace(/\b(?:sub|ses)-[A-Za-z0-9]+/g, "[image]")
       .replace(/[\w.+-]*\w/g, (word) => this.#names.has(word) ? "[image]" : word);
   }

@@ -38,12 +38,12 @@ export function reportPage({ numbers, figures, tiles, rejections, withIds }: Pag
       element("p", { class: "muted" }, [preparation(numbers)]),
     ]),
     summaryNumbers(numbers),
-    section("Cohort", [figureGrid(figures.cohort)]),
+    section("Cohort", [figureGrid(figures.cohort, "columns")]),
     section("Geometry", [
       element("p", { class: "muted" }, [
         "The three edges of a voxel or an image are sorted by length, because files store their axes in any order.",
       ]),
-      figureGrid(figures.geometry),
+      figureGrid(figures.geometry, "pairs"),
     ]),
     rejectionSection(numbers, figures.rejections, rejections),
     numbers.remarks.length > 0
@@ -63,7 +63,8 @@ function preparation({ configuration, dtype, compression, orientation }: ReportN
 }
 
 function summaryNumbers({ totals, split, centres }: ReportNumbers): Markup {
-  const side = ({ subjects, volumes }: SplitSide) => `${count(volumes)} of ${counted(subjects, "subject")}`;
+  const side = (purpose: string, { subjects, volumes }: SplitSide) =>
+    [`for ${purpose}, of ${counted(subjects, "subject")}`, count(volumes)] as const;
   const facts: (readonly [string, string] | null)[] = [
     ["volumes", count(totals.volumes)],
     ["subjects", count(totals.subjects)],
@@ -74,8 +75,8 @@ function summaryNumbers({ totals, split, centres }: ReportNumbers): Markup {
     ],
     ["images rejected", count(totals.rejected)],
     ["stored", byteSize(totals.bytes)],
-    ["volumes for training", side(split.train)],
-    ["volumes for validation", side(split.val)],
+    side("training", split.train),
+    side("validation", split.val),
     totals.anonymizationMasks > 0 ? ["anonymisation masks", count(totals.anonymizationMasks)] : null,
     totals.anatomyMasks > 0 ? ["anatomy masks", count(totals.anatomyMasks)] : null,
   ];
@@ -91,8 +92,8 @@ function section(title: string, children: readonly Child[]): Markup {
   return element("section", {}, [element("h2", {}, [title]), ...children]);
 }
 
-function figureGrid(figures: readonly Figure[]): Markup {
-  return element("div", { class: "figures" }, figures.map(pageFigure));
+function figureGrid(figures: readonly Figure[], arrangement: "columns" | "pairs"): Markup {
+  return element("div", { class: arrangement }, figures.map(pageFigure));
 }
 
 function pageFigure(figure: Figure): Markup {
@@ -116,7 +117,7 @@ function rejectionSection(
     } rejected.`;
   return section("Rejections", [
     element("p", {}, [sentence]),
-    chart ? figureGrid([chart]) : null,
+    chart ? figureGrid([chart], "columns") : null,
     ...reasonTable(reasons, "reason"),
     rejections ? rejectionList(rejections) : null,
   ]);

@@ -1,8 +1,7 @@
 import { z } from "../deps.ts";
 import { DataError, toDataError } from "../errors.ts";
+import { REPORT_FILE } from "../prepare/outputs.ts";
 
-/** Name of the file in a store that says what became of every image. */
-const REPORT_FILE = "report.jsonl";
 /** Longest line that is read; one image's line has a few hundred characters. */
 const MAX_LINE = 1 << 20;
 

@@ -33,15 +33,15 @@ export function compact(value: number, digits = 2): string {
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-/** About how wide a text is in a sans-serif font, in px: wide for East Asian characters, narrow for i, l and points. */
+/** About how wide a text is in px, at most, in the sans-serif fonts of common systems, of which DejaVu Sans is the widest. */
 export function textWidth(text: string, fontSize: number): number {
   let width = 0;
   for (const character of text) {
     if (/[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/.test(character)) width += 1;
     else if (character.codePointAt(0)! > 0xffff) width += 1.2;
-    else if (/[ijltfrI.,:;|'!() /-]/.test(character)) width += 0.34;
-    else if (/[A-ZmwMW@%_]/.test(character)) width += 0.74;
-    else width += 0.57;
+    else if (/[ijltfrI.,:;|'!() /-]/.test(character)) width += 0.4;
+    else if (/[A-ZmwMW@%_]/.test(character)) width += 0.8;
+    else width += 0.64;
   }
   return width * fontSize;
 }

@@ -1,0 +1,391 @@
+import assert from "node:assert/strict";
+import { collectReport, writeReport } from "../../data/report/mod.ts";
+import { chooseVolumes, contactSheet } from "../../data/report/contact_sheet.ts";
+import { slicePicture } from "../../data/report/slice_picture.ts";
+import { DatasetStore } from "../../data/store.ts";
+import { readStoreIndex, type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
+import { diagonalAffine, type Dims3, voxelCount } from "../../data/volume.ts";
+import { writeZarrArray } from "../../data/zarr/mod.ts";
+import { decodePng } from "../support/decode_png.ts";
+import { withFolder } from "../support/nifti_bytes.ts";
+import { clinicalImages, type MadeImage, writeMadeStore } from "../support/report_store.ts";
+import { elementsOf, parseWellFormed, textOf } from "../support/well_formed.ts";
+
+/** Every file of a folder as text by name. */
+async function filesOf(folder: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for await (const { name } of Deno.readDir(folder)) {
+    files.set(name, await Deno.readTextFile(`${folder}/${name}`));
+  }
+  return files;
+}
+
+const FIGURES = [
+  "cohort",
+  "centres",
+  "scanners",
+  "modalities",
+  "ages",
+  "sexes",
+  "field_strengths",
+  "spacings_source",
+  "spacings_prepared",
+  "sizes_source",
+  "sizes_prepared",
+];
+
+Deno.test("collectReport() counts volumes, subjects, sessions, sides of the split and rejections", () =>
+  withFolder(async (store) => {
+    const images: MadeImage[] = [
+      {
+        dataset: "one",
+        subject: "sub-a",
+        session: "ses-1",
+        subjectInfo: { age: 93, sex: "F" },
+        imageInfo: { Manufacturer: "PHILIPS", ManufacturersModelName: "Achieva", MagneticFieldStrength: 1.5 },
+        spacing: [1, 1, 1],
+        sourceSpacing: [3, 0.5, 0.5],
+        sourceShape: [30, 256, 240],
+        warnings: ["/x/sub-a.nii.gz is sheared by 4.5 degrees"],
+      },
+      { dataset: "one", subject: "sub-a", session: "ses-2", modality: "FLAIR" },
+      {
+        dataset: "one",
+        subject: "sub-b",
+        subjectInfo: { age: "44", sex: "M" },
+        imageInfo: { InstitutionName: "H" },
+      },
+      { dataset: "two", subject: "sub-a", sessionInfo: { age: "twelve" } },
+      { dataset: "two", subject: "sub-c", rejected: { rule: "min-fov", reason: "found 20 mm" } },
+      { dataset: "two", subject: "sub-d", rejected: { reason: "no rule spoke" } },
+    ];
+    await writeMadeStore(store, { images, val: ["two__sub-a"] });
+    const { numbers, warnings } = await collectReport(store);
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(numbers.totals, {
+      volumes: 4,
+      subjects: 3,
+      sessions: 4,
+      datasets: 2,
+      centres: 2,
+      rejected: 2,
+      bytes: 4 * 128,
+      anonymizationMasks: 0,
+      anatomyMasks: 0,
+    });
+    assert.deepEqual(numbers.split, { train: { subjects: 2, volumes: 3 }, val: { subjects: 1, volumes: 1 } });
+    assert.deepEqual(numbers.centres, {
+      basis: "dataset",
+      categories: [{ name: "one", count: 3 }, { name: "two", count: 1 }],
+      notStated: 0,
+    });
+    assert.deepEqual(numbers.sexes, {
+      categories: [{ name: "female", count: 1 }, { name: "male", count: 1 }],
+      notStated: 1,
+    });
+    const { histogram: ages, ...ageFacts } = numbers.ages;
+    assert.deepEqual(ageFacts, { quartiles: [55.5, 67, 78.5], stated: 2, notRecognised: 1, notStated: 0 });
+    assert.deepEqual([ages.counts[8], ages.above, ages.counts.length], [1, 1, 18]);
+    assert.deepEqual(numbers.scanners, { categories: [{ name: "Philips Achieva", count: 1 }], notStated: 3 });
+    assert.deepEqual(numbers.fieldStrengths, { categories: [{ name: "1.5 T", count: 1 }], notStated: 3 });
+    assert.deepEqual(numbers.modalities.categories, [{ name: "T1w", count: 3 }, { name: "FLAIR", count: 1 }]);
+    const { source, prepared } = numbers.spacings;
+    assert.deepEqual([source.volumes, source.notStated, prepared.volumes], [1, 3, 4]);
+    assert.deepEqual(source.axes.map(({ edge, quartiles }) => [edge, quartiles[1]]), [
+      ["shortest", 0.5],
+      ["middle", 0.5],
+      ["longest", 3],
+    ]);
+    assert.deepEqual(numbers.sizes.source.axes.map(({ quartiles }) => quartiles[1]), [30, 240, 256]);
+    assert.deepEqual(numbers.rejections.rules, { categories: [{ name: "min-fov", count: 1 }], notStated: 1 });
+    assert.deepEqual(numbers.rejections.reasons, [
+      { rule: null, reason: "no rule spoke", count: 1 },
+      { rule: "min-fov", reason: "found 20 mm", count: 1 },
+    ]);
+    assert.deepEqual(numbers.remarks, [{ rule: null, reason: "[file] is sheared by 4.5 degrees", count: 1 }]);
+
+    const byInstitution = (await collectReport(store, { centre: "institution" })).numbers.centres;
+    assert.deepEqual(byInstitution, {
+      basis: "institution",
+      categories: [{ name: "H", count: 1 }],
+      notStated: 3,
+    });
+  }));
+
+Deno.test("collectReport() takes institutions for centres where at least half of the volumes name one", () =>
+  withFolder(async (folder) => {
+    const image = (name: string | null): MadeImage => ({
+      dataset: "d",
+      subject: `sub-${name}`,
+      imageInfo: { InstitutionName: name },
+    });
+    for (const [names, basis] of [[["A", null], "institution"], [["A", null, "n/a"], "dataset"]] as const) {
+      await writeMadeStore(folder, { images: names.map(image) });
+      assert.equal((await collectReport(folder)).numbers.centres.basis, basis);
+    }
+  }));
+
+Deno.test("collectReport() says which files are missing, and refuses damaged ones by name and line", () =>
+  withFolder(async (folder) => {
+    const images = clinicalImages(24, 1);
+    await writeMadeStore(folder, { images, withCollection: false, withReport: false });
+    const { numbers, warnings } = await collectReport(folder);
+    assert.match(warnings[0], /has no pretrain_data\.json: ages, scanners and centres are not known/);
+    assert.match(warnings[1], /has no report\.jsonl: geometry as scanned, remarks and rules are not known/);
+    assert.deepEqual([numbers.totals.sessions, numbers.totals.datasets], [null, null]);
+    const { volumes, subjects, rejected } = numbers.totals;
+    for (const field of [numbers.centres, numbers.scanners, numbers.fieldStrengths]) {
+      assert.deepEqual([field.categories.length, field.notStated], [0, volumes]);
+    }
+    assert.deepEqual([numbers.sexes.notStated, numbers.ages.notStated], [subjects, subjects]);
+    assert.deepEqual([numbers.rejections.rules.notStated, rejected], [2, 2]);
+    const html = (await writeReport({ store: folder, sheet: 0 })).page;
+    assert.match(textOf(parseWellFormed(await Deno.readTextFile(html))), /not stated: 22 volumes/);
+
+    await writeMadeStore(folder, { images });
+    const lines = await Deno.readTextFile(`${folder}/report.jsonl`);
+    await Deno.writeTextFile(`${folder}/report.jsonl`, lines.slice(0, -20));
+    await assert.rejects(collectReport(folder), /Cannot read .*report\.jsonl line 24: found damaged JSON/);
+    await Deno.writeTextFile(`${folder}/report.jsonl`, lines.replace('"prepared"', '"lost"'));
+    await assert.rejects(collectReport(folder), /report\.jsonl line 1: found status: /);
+    await Deno.writeTextFile(`${folder}/pretrain_data.json`, "{}");
+    await assert.rejects(
+      collectReport(folder),
+      /pretrain_data\.json: found collection_index: .*wanted a pre-training/,
+    );
+    await Deno.writeTextFile(`${folder}/store.json`, "{}");
+    await assert.rejects(collectReport(folder), /store\.json/);
+    await assert.rejects(collectReport(`${folder}/none`), /found no such file or folder/);
+  }));
+
+Deno.test("writeReport() writes a page and figures that are well-formed, self-contained and the same every time", () =>
+  withFolder(async (folder) => {
+    await writeMadeStore(`${folder}/store`, { images: clinicalImages(300, 3), val: ["study-01__sub-00001"] });
+    const store = `${folder}/store`;
+    const report = await writeReport({ store, sheet: 0 });
+    const files = await filesOf(`${store}/report`);
+    assert.deepEqual(
+      [...files.keys()].sort(),
+      ["report.html", ...[...FIGURES, "rejections"].map((name) => `${name}.svg`)].sort(),
+    );
+    assert.deepEqual(
+      report.figures.map((path) => files.has(path.split("/").at(-1)!)),
+      report.figures.map(() => true),
+    );
+    for (const [name, text] of files) {
+      const root = parseWellFormed(text);
+      assert.equal(root.name, name.endsWith(".svg") ? "svg" : "html");
+      for (const { name: tag, attributes } of elementsOf(root)) {
+        assert.ok(!["script", "link", "iframe", "object", "base"].includes(tag), `${tag} in ${name}`);
+        for (const [key, value] of Object.entries(attributes)) {
+          assert.doesNotMatch(key, /^on/i);
+          if (["src", "href", "xlink:href"].includes(key)) assert.match(value, /^data:image\/png;base64,/);
+        }
+      }
+      assert.doesNotMatch(
+        text.replaceAll("http://www.w3.org/2000/svg", ""),
+        /https?:|@import|url\(|NaN|undefined|Infinity/,
+      );
+    }
+    const page = textOf(parseWellFormed(files.get("report.html")!));
+    assert.match(page, /25 of 300 images were rejected/);
+    assert.match(page, /Philips Achieva/);
+    assert.doesNotMatch(page, /sub-0|ses-|scans of the clinic|\.nii/);
+
+    await writeReport({ store, sheet: 0, out: `${folder}/again` });
+    const again = await filesOf(`${folder}/again`);
+    for (const [name, text] of files) assert.ok(again.get(name) === text, `${name} differs`);
+  }));
+
+Deno.test("writeReport() keeps names out of the page unless asked for, and escapes whatever they hold", () =>
+  withFolder(async (store) => {
+    const evil = `</style><script>alert(1)</script>&amp;<!--"'\u0000\u202e\ud800]]>`;
+    const images: MadeImage[] = [
+      {
+        dataset: `d${evil}`.replaceAll("/", "_"),
+        subject: "sub-secret",
+        modality: evil,
+        subjectInfo: { sex: evil, age: evil },
+        imageInfo: { Manufacturer: evil, Model: evil, InstitutionName: evil, FieldStrength: evil },
+        warnings: [evil],
+      },
+      {
+        dataset: "d",
+        subject: "Mr Secret",
+        rejected: { rule: evil, reason: `${evil} sub-secret, Mr Secret_1.nii.gz` },
+      },
+    ];
+    await writeMadeStore(store, { collection: evil, images });
+    const check = async () => {
+      for (const [name, text] of await filesOf(`${store}/report`)) {
+        const names = [...elementsOf(parseWellFormed(text))].map((element) => element.name);
+        assert.ok(!names.includes("script"), name);
+        assert.equal(names.filter((tag) => tag === "style").length, 1, name);
+      }
+      return textOf(parseWellFormed(await Deno.readTextFile(`${store}/report/report.html`)));
+    };
+    await writeReport({ store });
+    const page = await check();
+    assert.ok(page.includes("<script>alert(1)</script>&amp;"), "shown as text");
+    assert.doesNotMatch(page, /secret|clinic/i);
+    const first = await Deno.readTextFile(`${store}/report/report.html`);
+    await writeReport({ store, withIds: true });
+    assert.match(await check(), /Mr Secret.*\/mnt\/scans of the clinic\/d\/Mr Secret\/Mr Secret_1\.nii\.gz/s);
+    await writeReport({ store });
+    assert.ok(await Deno.readTextFile(`${store}/report/report.html`) === first);
+  }));
+
+Deno.test("writeReport() reports on a store of rejected images only, and removes figures it no longer has", () =>
+  withFolder(async (store) => {
+    const rejected = { rule: "unusable", reason: "found zero in every voxel" };
+    await writeMadeStore(store, { images: [{ dataset: "d", subject: "s", rejected }] });
+    const { numbers } = await writeReport({ store });
+    assert.deepEqual([numbers.totals.volumes, numbers.totals.rejected, numbers.totals.centres], [0, 1, 0]);
+    const text = textOf(parseWellFormed(await Deno.readTextFile(`${store}/report/report.html`)));
+    assert.match(text, /1 of 1 image was rejected/);
+    assert.match(text, /unusable\s+found zero in every voxel/);
+    assert.ok((await filesOf(`${store}/report`)).has("rejections.svg"));
+    await writeMadeStore(store, { images: [] });
+    await writeReport({ store });
+    const files = await filesOf(`${store}/report`);
+    assert.ok(!files.has("rejections.svg") && !files.has("contact_sheet.svg"));
+    for (const svg of files.values()) parseWellFormed(svg);
+  }));
+
+/** Adds arrays to a made store: value = x + 10 y + 100 z of the voxel. */
+async function writeArrays(folder: string, volumes: readonly StoreVolume[]): Promise<void> {
+  for (const { path, shape, spacing } of volumes) {
+    const data = Float32Array.from({ length: voxelCount(shape) }, (_, i) => {
+      const x = i % shape[2],
+        y = Math.floor(i / shape[2]) % shape[1],
+        z = Math.floor(i / shape[2] / shape[1]);
+      return x + 10 * y + 100 * z;
+    });
+    await writeZarrArray(`${folder}/${path}`, data, shape, {
+      dtype: "float32",
+      compression: "none",
+      attributes: { affine: diagonalAffine(spacing) },
+    });
+  }
+}
+
+Deno.test("the contact sheet shows chosen volumes only, and says which cannot be read", () =>
+  withFolder(async (store) => {
+    const shape: Dims3 = [6, 8, 10];
+    const images = Array.from(
+      { length: 9 },
+      (_, i): MadeImage => ({ dataset: "d", subject: `sub-${i}`, shape }),
+    );
+    await writeMadeStore(store, { images });
+    const { volumes } = readStoreIndex(store);
+    const chosen = chooseVolumes(volumes, 4, 7);
+    assert.equal(chosen.length, 4);
+    assert.deepEqual(
+      chosen,
+      volumes.filter((volume) => chosen.includes(volume)),
+      "in the order of the store",
+    );
+    assert.deepEqual(chooseVolumes(volumes, 4, 7), chosen);
+    assert.notDeepEqual([8, 9, 10].map((seed) => chooseVolumes(volumes, 4, seed)), [chosen, chosen, chosen]);
+    assert.equal(chooseVolumes(volumes, 100, 7).length, 9);
+
+    await writeArrays(store, chosen.slice(1)); // the first chosen one and all that are not chosen have no array
+    const { warnings, numbers } = await writeReport({ store, sheet: 4, seed: 7 });
+    assert.equal(numbers.totals.volumes, 9);
+    assert.equal(warnings.length, 1);
+    assert.ok(warnings[0].includes(chosen[0].path), warnings[0]);
+    const page = parseWellFormed(await Deno.readTextFile(`${store}/report/report.html`));
+    const pictures = [...elementsOf(page)].filter(({ name }) => name === "img");
+    assert.equal(pictures.length, 3);
+    const png = decodePng(Uint8Array.fromBase64(pictures[0].attributes.src.split(",")[1]));
+    assert.deepEqual([png.width, png.height, png.channels], [340, 112, 1]);
+    assert.equal(pictures[0].attributes.alt, "Middle slices: T1w, 6 × 8 × 10, 1 mm");
+    const svg = parseWellFormed(await Deno.readTextFile(`${store}/report/contact_sheet.svg`));
+    assert.equal([...elementsOf(svg)].filter(({ name }) => name === "image").length, 3);
+
+    using opened = new DatasetStore(store, readStoreIndex(store));
+    const stop = AbortSignal.abort(new Error("stopped"));
+    await assert.rejects(contactSheet(opened, { count: 4, seed: 7, signal: stop }), /stopped/);
+  }));
+
+Deno.test("slicePicture() draws the middle slices upright whichever way the axes run", () => {
+  const shape: Dims3 = [4, 6, 8];
+  // Bright only at the right, anterior and superior end of the world.
+  const draw = (axes: "xyz" | "zxy", flip: boolean) => {
+    const world = (i: number, n: number) => flip ? n - 1 - i : i;
+    const data = new Float32Array(voxelCount(shape));
+    const order = axes === "xyz" ? [2, 1, 0] : [0, 2, 1]; // array axis of world x, y, z
+    const affine = new Array<number>(16).fill(0);
+    affine[15] = 1;
+    order.forEach((axis, w) => {
+      affine[4 * w + (2 - axis)] = flip ? -1 : 1;
+      affine[4 * w + 3] = flip ? shape[axis] - 1 : 0;
+    });
+    for (let i = 0; i < data.length; i++) {
+      const index = [Math.floor(i / 48), Math.floor(i / 8) % 6, i % 8];
+      const at = order.map((axis) => world(index[axis], shape[axis]) / (shape[axis] - 1));
+      data[i] = at[0] + 2 * at[1] + 4 * at[2];
+    }
+    const readBox = (start: Dims3, size: Dims3) => {
+      const box = new Float32Array(voxelCount(size));
+      for (let i = 0; i < box.length; i++) {
+        const z = Math.floor(i / size[1] / size[2]) + start[0],
+          y = Math.floor(i / size[2]) % size[1] + start[1];
+        box[i] = data[(z * 6 + y) * 8 + i % size[2] + start[2]];
+      }
+      return box;
+    };
+    return slicePicture({ shape, spacing: [1, 1, 1], affine, readBox }, 16);
+  };
+  for (const [axes, flip] of [["xyz", false], ["xyz", true], ["zxy", false], ["zxy", true]] as const) {
+    const { width, height, data } = draw(axes, flip);
+    assert.deepEqual([width, height], [52, 16]);
+    for (let view = 0; view < 3; view++) {
+      const lit: [number, number, number][] = [];
+      for (let y = 0; y < 16; y++) {
+        for (let x = 0; x < 16; x++) {
+          const value = data[y * width + view * 18 + x];
+          if (value > 0) lit.push([x, y, value]);
+        }
+      }
+      const [brightest] = [...lit].sort((a, b) => b[2] - a[2]);
+      const right = Math.max(...lit.map(([x]) => x)), top = Math.min(...lit.map(([, y]) => y));
+      assert.ok(
+        brightest[0] > right - 3 && brightest[1] < top + 4,
+        `${axes} ${flip} view ${view}: ${brightest}`,
+      );
+    }
+  }
+  const flat = slicePicture({
+    shape: [1, 2, 3],
+    spacing: [5, 1, 1],
+    readBox: (_, size) => new Float32Array(voxelCount(size)).fill(NaN),
+  }, 20);
+  assert.ok(flat.data.every((value) => value === 0 || value === 128));
+});
+
+Deno.test("a report on 20,000 images takes seconds", () =>
+  withFolder(async (store) => {
+    await writeMadeStore(store, { images: clinicalImages(20_000, 2) });
+    const started = performance.now();
+    const { numbers } = await writeReport({ store, sheet: 0 });
+    assert.equal(numbers.totals.volumes + numbers.totals.rejected, 20_000);
+    assert.ok(performance.now() - started < 20_000);
+    assert.ok((await Deno.stat(`${store}/report/report.html`)).size < 200_000);
+    const { categories, notStated } = numbers.scanners;
+    assert.equal(categories.reduce((sum, { count }) => sum + count, notStated), numbers.totals.volumes);
+  }));
+
+Deno.test("a report shows bytes of images and masks, and counts masks", () =>
+  withFolder(async (store) => {
+    await writeMadeStore(store, { images: [{ dataset: "d", subject: "a" }, { dataset: "d", subject: "b" }] });
+    const index = readStoreIndex(store);
+    const mask = { path: "m.zarr", bytes: 1024, sha256: "0".repeat(64) };
+    const [a, b] = index.volumes;
+    await writeStoreIndex(store, {
+      ...index,
+      volumes: [{ ...a, masks: { anonymization: mask, anatomy: mask } }, { ...b, masks: { anatomy: mask } }],
+    });
+    const { totals } = (await collectReport(store)).numbers;
+    assert.deepEqual([totals.bytes, totals.anonymizationMasks, totals.anatomyMasks], [256 + 3072, 1, 2]);
+  }));
