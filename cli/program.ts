@@ -99,6 +99,7 @@ async function buildProgram(
       ? (await entry.load())(context).name(name).summary(entry.summary)
       : new Command(name).summary(entry.summary);
     program.addCommand(command.copyInheritedSettings(program as unknown as CommandUnknownOpts));
+    for (const subcommand of command.commands) subcommand.copyInheritedSettings(command);
   }
   return program as unknown as CommandUnknownOpts;
 }

@@ -3,7 +3,7 @@ import type { Rejection } from "../filters/mod.ts";
 import { readPretrainData } from "../pretrain_data.ts";
 import type { StoreVolume } from "../store_index.ts";
 import type { PreparedDataset } from "./options.ts";
-import { writeOutputs, writePlan } from "./outputs.ts";
+import { countRejections, writeOutputs, writePlan } from "./outputs.ts";
 import { readParts, removeParts } from "./part_files.ts";
 
 /**
@@ -23,7 +23,9 @@ export async function mergeParts(store: string): Promise<PreparedDataset> {
     for (const [id, rejection] of part.rejected) rejected.set(id, rejection);
   }
   const plan = await writePlan(store, facts);
-  const { index, warnings } = await writeOutputs(store, data, facts, { volumes, rejected });
+  const outcome = { volumes, rejected };
+  const { index, warnings } = await writeOutputs(store, data, facts, outcome);
   await removeParts(store);
-  return { path: store, index, plan, prepared: 0, reused: volumes.size, warnings };
+  const rejectedByRule = countRejections(facts, outcome);
+  return { path: store, index, plan, prepared: 0, reused: volumes.size, rejectedByRule, warnings };
 }

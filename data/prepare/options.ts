@@ -63,6 +63,8 @@ export interface PreparedDataset {
   readonly plan: DatasetPlan;
   readonly prepared: number;
   readonly reused: number;
+  /** Rejected images by the check or filter that left them out. */
+  readonly rejectedByRule: Readonly<Record<string, number>>;
   /** Remarks for the user, for example that one subject serves both training and validation. */
   readonly warnings: readonly string[];
 }

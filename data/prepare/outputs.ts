@@ -90,6 +90,16 @@ export function storeIndex({ head, images }: RunFacts, { volumes, rejected }: Ou
   };
 }
 
+/** How many images each check or filter left out, the most frequent first. */
+export function countRejections({ images }: RunFacts, { rejected }: Outcome): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { id, rejection } of images) {
+    const rule = (rejection ?? rejected.get(id))?.rule;
+    if (rule !== undefined) counts.set(rule, (counts.get(rule) ?? 0) + 1);
+  }
+  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]));
+}
+
 function nothingUsable(out: string, { source }: RunFacts, rejected: readonly RejectedImage[]): DataError {
   return new DataError({
     file: source,

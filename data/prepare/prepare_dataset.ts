@@ -11,7 +11,14 @@ import { defaultMemoryBytes } from "./estimate_memory.ts";
 import { runImages } from "./image_pool.ts";
 import type { ImageTask } from "./image_task.ts";
 import type { PreparedDataset, PrepareOptions, PrepareProgress } from "./options.ts";
-import { type Outcome, type RunFacts, storeIndex, writeOutputs, writePlan } from "./outputs.ts";
+import {
+  countRejections,
+  type Outcome,
+  type RunFacts,
+  storeIndex,
+  writeOutputs,
+  writePlan,
+} from "./outputs.ts";
 import { partRange } from "./part.ts";
 import { removeParts, writePart } from "./part_files.ts";
 import { imageSettings, imageTasks, memoryReason } from "./plan_images.ts";
@@ -56,21 +63,21 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   const tasks = await imageTasks(kept.slice(start, stop), survey.headers, settings);
   const outcome = await prepareImages(tasks, options, settings, reporter);
   const { prepared, reused } = reporter;
+  const done = { path: out, plan, prepared, reused };
   if (part) {
     const volumes = [...outcome.volumes.values()], rejected = [...outcome.rejected];
     await writePart(out, part, facts, { volumes, rejected });
+    const own = partFacts(facts, outcome);
     return {
-      path: out,
-      index: storeIndex(partFacts(facts, outcome), outcome),
-      plan,
-      prepared,
-      reused,
+      ...done,
+      index: storeIndex(own, outcome),
+      rejectedByRule: countRejections(own, outcome),
       warnings: [],
     };
   }
   const { index, warnings } = await writeOutputs(out, data, facts, outcome);
   await removeParts(out);
-  return { path: out, index, plan, prepared, reused, warnings };
+  return { ...done, index, rejectedByRule: countRejections(facts, outcome), warnings };
 }
 
 function runFacts(

@@ -13,12 +13,17 @@ async function helpOf(...args: string[]): Promise<string> {
   return text.trimEnd();
 }
 
+/** Commands below a command. */
+const subcommands: Readonly<Record<string, readonly string[]>> = { prepare: ["merge", "verify"] };
+
 /** `docs/cli.md`: the help text of every command. */
 export async function helpPage(): Promise<string> {
   const sections = ["# Command line", "", "The help texts of `spark3d`, as it prints them."];
   sections.push("", "```text", await helpOf(), "```");
   for (const name of Object.keys(commandEntries)) {
-    sections.push("", `## spark3d ${name}`, "", "```text", await helpOf(name), "```");
+    for (const command of [[name], ...(subcommands[name] ?? []).map((second) => [name, second])]) {
+      sections.push("", `## spark3d ${command.join(" ")}`, "", "```text", await helpOf(...command), "```");
+    }
   }
   return sections.join("\n") + "\n";
 }
