@@ -2,26 +2,38 @@
 //   forward     y[n,o,q] = b[o] + sum_{c,k} w[c,k,o] * x[n,c, s*q + k - pad]
 //   transposed  y[n,o,q] = b[o] + sum_{c,k} w[c,k,o] * x[n,c, (q + pad - k) / s]   where divisible
 // Layout   x, y: dense [N, C, D, H, W] or blocks [N, C, K, e, e, e], any mixture; hidden voxels of x count as 0
-//          w: packed for the tile, [O / 4 quads, kd, C, kh kw, 4 quads] (pack.wgsl.ts); sources are read one after another
+//          w: packed for the tile with the bias behind it, [O / 4 quads, kd, C, kh kw, 4 quads] (pack.wgsl.ts); sources are
+//          read one after another
 // Work     1 thread = 1 tile of output voxels x 4*quads output channels (tile.ts); every input value is loaded once a thread,
 //          channel and plane; a source in the block layout is skipped where nothing is kept
-// Limits   8 storage bindings at most (three sources, weights, bias, table, output; sources that can be read four numbers at
+// Limits   8 storage bindings at most (three sources, weights, table, output; sources that can be read four numbers at
 //          a time are bound a second time as long as there is room); no workgroup memory
+// Texts    differ by tile, kernel, stride, direction, types, and by which sides are in blocks. Software devices, which take
+//          long to compile, read and write dense volumes of whole tiles as one block, and so share texts among layouts
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
 import type { DeviceFacts, Dims3, DType, KernelSpec } from "../../spec.ts";
 import { kernel, type KernelDraft, load, storageType, WORKGROUP } from "../../wgsl/module.ts";
 import {
   accumulator,
   cellsOf,
+  outputBinding,
   outputParams,
-  skipOrder,
   startLines,
   storeLines,
   suffixes,
+  tiledOutput,
   tileLines,
 } from "./gather_output.ts";
 import type { ConvGeometry } from "./geometry.ts";
-import { key, type Placement, placementParams, type Plane, PointReader, tableParams } from "./placement.ts";
+import {
+  asOneBlock,
+  key,
+  type Placement,
+  placementParams,
+  type Plane,
+  PointReader,
+  tableParams,
+} from "./placement.ts";
 import {
   lateDivisors,
   loopsDepth,
@@ -54,11 +66,23 @@ export interface GatherDraft {
   readonly outPlacement: Placement;
   readonly outType: DType;
   readonly weights: Binding;
-  readonly bias: Binding | null;
+  /** Input channels of the packed weights, and the first that the sources stand for. */
+  readonly packedChannels: number;
+  readonly first: number;
+  /** Where the bias is, counted in groups of four numbers; null without one. */
+  readonly biasAt: number | null;
   /** The block table, `array<i32>`; needed when a source or the output is in the block layout. */
   readonly table: Binding | null;
-  readonly output: Binding;
+  /** Whether to add the result times `scale` onto what the output holds, instead of writing it. */
+  readonly adds: boolean;
+  readonly scale: number;
 }
+
+/** What the choice of a tile depends on, among others. */
+export type GatherShape = Omit<
+  GatherDraft,
+  "weights" | "packedChannels" | "first" | "biasAt" | "adds" | "scale"
+>;
 
 /** An output voxel of the tile and the point that a tap joins it to. */
 interface Use {
@@ -81,7 +105,7 @@ interface Tap {
 const APART_CHANNELS = 16;
 
 /** What the choice of a tile depends on. */
-export function tileQuery(draft: Omit<GatherDraft, "weights">): TileQuery {
+export function tileQuery(draft: GatherShape): TileQuery {
   return {
     ...draft,
     inChannels: draft.sources.reduce((sum, s) => sum + s.channels, 0),
@@ -138,6 +162,15 @@ function tapsOf(draft: GatherDraft, tile: Tile, loop: boolean): { planes: Plane[
   return { planes: [...planes].sort(([a], [b]) => a - b).map(([, plane]) => plane), taps };
 }
 
+/** A source as the kernel reads it: on software devices a dense volume of whole tiles, met by small kernels, is one block. */
+function tiledSource(query: TileQuery, source: GatherSource, step: Dims3): GatherSource {
+  const { placement } = source;
+  const whole = query.device.software && !placement.blocks && lateDivisors(query).every((d) => d === 1) &&
+    query.geometry.kernel.every((k) => k <= 3) &&
+    placement.size.every((extent, a) => extent % step[a] === 0);
+  return whole ? { ...source, placement: asOneBlock(placement) } : source;
+}
+
 /** Text and grid of a gathered convolution. */
 export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
   const query = tileQuery(draft);
@@ -150,7 +183,9 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
     x: [...new Set(uses.map((u) => u.x))].sort((a, b) => a - b),
   };
   const divisors = lateDivisors(query);
-  const readers = draft.sources.map((s, i) =>
+  const placed = tiledOutput(draft, tile);
+  const sources = draft.sources.map((s) => tiledSource(query, s, step));
+  const readers = sources.map((s, i) =>
     suffixes(tile).map((suffix) =>
       new PointReader(`s${i}`, suffix, s.binding.name, s.placement, step, offsets, divisors)
     )
@@ -158,22 +193,26 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
   const fours = foursOf(draft, tile);
   const singles = uses.some(({ x }) => x < 0 || x >= tile.size[2]);
   const body = [
-    ...tileLines(draft, tile),
+    ...tileLines(placed, tile),
     `let wfirst = (rest % p.outBlocks) * ${draft.geometry.kernel[0]}u;`,
     ...suffixes(tile).map((m) =>
       `let iz${m} = i32(tz${m}) * ${step[0]}; let iy${m} = i32(ty${m}) * ${
         step[1]
       }; let ix${m} = i32(tx${m}) * ${step[2]};`
     ),
-    ...startLines(draft, tile),
+    ...startLines(tile),
     ...readers.flat().flatMap((reader) => reader.axisLines()),
     ...(loop ? [`for (var kz = 0u; kz < ${draft.geometry.kernel[0]}u; kz++) {`] : []),
-    ...draft.sources.flatMap((_, s) => sourceLines(draft, tile, readers[s], s, planes, taps, fours[s])),
+    ...draft.sources.flatMap((source, s) => {
+      const apart = source.placement.blocks !== null && placed.blocks?.table === false &&
+        placed.blocks.kept > 1 && source.channels >= APART_CHANNELS;
+      return sourceLines(draft, tile, readers[s], s, planes, taps, fours[s], apart);
+    }),
     ...(loop ? [`}`] : []),
-    ...storeLines(draft, tile),
+    ...storeLines(draft, placed, tile),
   ];
-  const blocks = [draft.outPlacement, ...draft.sources.map((s) => s.placement)].find((at) => at.blocks)
-    ?.blocks;
+  const inBlocks = placed.blocks !== null || sources.some((s) => s.placement.blocks !== null);
+  const blocks = [draft.outPlacement, ...draft.sources.map((s) => s.placement)].find((at) => at.blocks);
   const tiles = tileCount(draft.outPlacement, tile);
   const outBlocks = Math.ceil(draft.outChannels / (4 * tile.quads));
   return kernel({
@@ -184,19 +223,26 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
         .map((s) => ({ ...s.binding, type: s.dtype })),
       ...fours.filter((binding) => binding !== null),
       { ...draft.weights, type: "vec4f" },
-      ...(draft.bias ? [draft.bias] : []),
-      ...(blocks && draft.table ? [draft.table] : []),
-      { ...draft.output, type: draft.outType },
+      ...(inBlocks ? [{ ...draft.table ?? draft.weights, name: "blockTable", type: "i32" }] : []),
+      outputBinding(draft, placed, tile),
     ],
     params: {
       n: draft.n,
       tiles,
       outBlocks,
-      inChannels: query.inChannels,
-      ...outputParams(draft, tile),
-      ...tableParams(blocks ?? null),
-      ...Object.assign({}, ...draft.sources.map((s, i) => placementParams(`s${i}`, s.placement))),
-      ...Object.fromEntries(draft.sources.map((s, i) => [`channels${i}`, s.channels])),
+      inChannels: draft.packedChannels,
+      biasAt: draft.biasAt ?? 0,
+      biased: draft.biasAt === null ? 0 : 1,
+      ...outputParams(draft, placed, tile),
+      ...(inBlocks ? tableParams(blocks?.blocks ?? null) : {}),
+      ...Object.assign({}, ...sources.map((s, i) => placementParams(`s${i}`, s.placement))),
+      ...Object.fromEntries(sources.map((s, i) => [`channels${i}`, s.channels])),
+      ...Object.fromEntries(
+        sources.map((_, i) => [
+          `first${i}`,
+          draft.first + sources.slice(0, i).reduce((sum, { channels }) => sum + channels, 0),
+        ]),
+      ),
     },
     groups: Math.ceil(draft.n * outBlocks * tiles / WORKGROUP),
     body: body.join("\n"),
@@ -205,9 +251,9 @@ export function gatherKernel(draft: GatherDraft, tile: Tile): KernelSpec {
 
 /** Bindings of sources as arrays of four numbers, null for those that are not read so. */
 function foursOf(draft: GatherDraft, tile: Tile): (Binding | null)[] {
-  let room = 8 - draft.sources.length - 2 - (draft.bias ? 1 : 0) - (draft.table ? 1 : 0);
-  return draft.sources.map(({ binding, placement, dtype, channels }) => {
-    if (channels === 1 || !readsFours(tileQuery(draft), placement, tile) || room-- <= 0) return null;
+  let room = 8 - draft.sources.length - 3;
+  return draft.sources.map(({ binding, placement, dtype }) => {
+    if (!readsFours(tileQuery(draft), placement, tile) || room-- <= 0) return null;
     return { ...binding, name: `${binding.name}fours`, type: storageType(dtype, 4) };
   });
 }
@@ -224,12 +270,10 @@ function sourceLines(
   planes: readonly Plane[],
   taps: readonly Tap[],
   fours: Binding | null,
+  apart: boolean,
 ): string[] {
-  const before = draft.sources.slice(0, s).map((_, i) => `p.channels${i}`).join(" + ") || "0u";
   const lines = [`{`, ...readers.flatMap((reader) => planes.flatMap((plane) => reader.planeLines(plane)))];
-  const inBlocks = readers[0].placement.blocks !== null;
   const stored = (u: Use) => readers[0].stored(u.plane, u.y, u.x);
-  const apart = skipOrder(draft, tile) !== null && inBlocks && draft.sources[s].channels >= APART_CHANNELS;
   for (const condition of apart ? new Set(taps.flatMap((tap) => tap.uses).map(stored)) : [null]) {
     const part = condition === null
       ? taps
@@ -238,7 +282,7 @@ function sourceLines(
       condition === null ? `{` : `if (${condition}) {`,
       `for (var c = 0u; c < p.channels${s}; c++) {`,
       `let plane = i32(n * p.channels${s} + c) * p.s${s}Voxels;`,
-      `let channel = c + ${before};`,
+      `let channel = c + p.first${s};`,
       ...multiplyLines(draft, tile, readers, s, part.filter((tap) => tap.uses.length > 0), fours),
       `} }`,
     );

@@ -1,8 +1,8 @@
 /** The output side of a gathered convolution: which tile a thread has, its accumulators, and where they go. */
 import type { DType } from "../../spec.ts";
-import { output, type Param, store } from "../../wgsl/module.ts";
+import { load, output, type Param, storageType, store } from "../../wgsl/module.ts";
 import { type ConvGeometry, dims, volumeOf } from "./geometry.ts";
-import { type BlockPlacement, type Placement, storedVoxels } from "./placement.ts";
+import { asOneBlock, type Placement, storedVoxels } from "./placement.ts";
 import type { Tile } from "./tile.ts";
 
 /** Tiles of a block from which on neighbouring threads mostly lie in one block. */
@@ -10,12 +10,15 @@ const SKIP_TILES = 4;
 
 /** What the output side needs to know of a gathered convolution. */
 export interface OutputDraft {
+  readonly device: { readonly software: boolean };
   readonly geometry: ConvGeometry;
   readonly outPlacement: Placement;
   readonly outType: DType;
   readonly outChannels: number;
-  readonly bias: object | null;
   readonly sources: readonly { readonly placement: Placement }[];
+  /** How the result joins what the output holds: `y = result * scale`, or with `adds` `y += result * scale`. */
+  readonly adds: boolean;
+  readonly scale: number;
 }
 
 /** Names of the tiles of a thread: one, or one for each kept block. */
@@ -37,86 +40,88 @@ export function accumulator(suffix: string, cell: readonly number[], quad: numbe
   return `a${suffix}_${cell.join("_")}_${quad}`;
 }
 
-/** Blocks that tiles of a dense output follow one by one, so that neighbouring threads skip hidden blocks together. */
-export function skipOrder(draft: OutputDraft, tile: Tile): BlockPlacement | null {
-  if (draft.outPlacement.blocks || draft.geometry.stride.some((s) => s !== 1)) return null;
-  const blocks = draft.sources.find((s) => s.placement.blocks)?.placement.blocks ?? null;
-  const tiles = blocks && volumeOf(dims((a) => Math.floor(blocks.edge[a] / tile.size[a])));
-  return blocks && blocks.edge.every((e, a) => e % tile.size[a] === 0) && tiles! >= SKIP_TILES
-    ? blocks
+/**
+ * The output as the kernel goes through it. A dense output that reads kept blocks is taken block by block, so that neighbouring
+ * threads skip hidden blocks together. On software devices, which compile slowly, a dense output of whole tiles is one block:
+ * it shares the text of outputs in blocks.
+ */
+export function tiledOutput(draft: OutputDraft, tile: Tile): Placement {
+  const { outPlacement, geometry, device } = draft;
+  if (outPlacement.blocks) return outPlacement;
+  const blocks = geometry.stride.every((s) => s === 1)
+    ? draft.sources.find((s) => s.placement.blocks)?.placement.blocks ?? null
     : null;
+  const tiles = blocks ? volumeOf(dims((a) => Math.floor(blocks.edge[a] / tile.size[a]))) : 0;
+  if (blocks && tiles >= SKIP_TILES && blocks.edge.every((e, a) => e % tile.size[a] === 0)) {
+    return { ...outPlacement, blocks: { ...blocks, kept: volumeOf(blocks.grid), table: false } };
+  }
+  const whole = device.software && outPlacement.size.every((extent, a) => extent % tile.size[a] === 0);
+  return whole ? asOneBlock(outPlacement) : outPlacement;
 }
 
-/** Numbers of a tile along the axes of the volume: `tz`, `ty`, `tx`; in blocks also `at`, the tile's first stored element. */
-export function tileLines(draft: OutputDraft, tile: Tile): string[] {
+/** Numbers of a tile along the axes of the volume, `tz`, `ty`, `tx`, and `at`, the tile's first stored element. */
+export function tileLines(placed: Placement, tile: Tile): string[] {
+  const [td, th, tw] = tile.size;
   const head = [
     `let t = tid % p.tiles; let rest = tid / p.tiles;`,
     `let ob = (rest % p.outBlocks) * ${tile.quads}u; let n = rest / p.outBlocks;`,
     `if (n >= p.n) { return; }`,
     `let sx = t % p.tilesX; let sy = (t / p.tilesX) % p.tilesY; let sz = (t / (p.tilesX * p.tilesY)) % p.tilesZ;`,
   ];
-  if (draft.outPlacement.blocks) return [...head, ...keptTileLines(tile)];
-  if (!skipOrder(draft, tile)) return [...head, `let tx = sx; let ty = sy; let tz = sz;`];
+  if (!placed.blocks) {
+    return [
+      ...head,
+      `let tx = sx; let ty = sy; let tz = sz;`,
+      `let oz = tz * ${td}u; let oy = ty * ${th}u; let ox = tx * ${tw}u;`,
+      `let at = (oz * p.outH + oy) * p.outW + ox;`,
+    ];
+  }
+  // blocks beyond the sample's number are computed from whatever is there and not stored
   return [
     ...head,
-    `let gridH = u32(p.gridH); let gridW = u32(p.gridW);`,
-    `let cell = t / (p.tilesX * p.tilesY * p.tilesZ);`,
-    ...cellLines(""),
-  ];
-}
-
-/** Kept blocks of a thread; those beyond the sample's number are computed from whatever is there and not stored. */
-function keptTileLines(tile: Tile): string[] {
-  const [td, th, tw] = tile.size;
-  return [
-    `let gridH = u32(p.gridH); let gridW = u32(p.gridW); let row = n * u32(p.tableLength);`,
-    `let count = u32(blockTable[row]); let first = t / (p.tilesX * p.tilesY * p.tilesZ) * ${tile.blocks}u;`,
+    `let inTable = p.outTable != 0u; let row = n * u32(p.tableLength);`,
+    `let count = select(p.outCells, u32(blockTable[row]), inTable);`,
+    `let first = t / (p.tilesX * p.tilesY * p.tilesZ) * ${tile.blocks}u;`,
     `if (first >= count) { return; }`,
-    ...suffixes(tile).flatMap((suffix, m) => [
-      `let kept${suffix} = min(first + ${m}u, count - 1u);`,
-      `let cell${suffix} = u32(blockTable[row + 1u + u32(p.cells) + kept${suffix}]);`,
-      `let at${suffix} = ((kept${suffix} * p.outD + sz * ${td}u) * p.outH + sy * ${th}u) * p.outW + sx * ${tw}u;`,
-      ...cellLines(suffix),
+    ...suffixes(tile).flatMap((m, i) => [
+      `let kept${m} = min(first + ${i}u, count - 1u);`,
+      `let cell${m} = select(kept${m}, u32(blockTable[row + 1u + u32(p.cells) + kept${m}]), inTable);`,
+      `let tx${m} = (cell${m} % p.outGridW) * p.tilesX + sx;`,
+      `let ty${m} = ((cell${m} / p.outGridW) % p.outGridH) * p.tilesY + sy;`,
+      `let tz${m} = cell${m} / (p.outGridW * p.outGridH) * p.tilesZ + sz;`,
+      `let at${m} = ((select(0u, kept${m}, inTable) * p.outD + select(tz${m}, sz, inTable) * ${td}u) * p.outH + ` +
+      `select(ty${m}, sy, inTable) * ${th}u) * p.outW + select(tx${m}, sx, inTable) * ${tw}u;`,
     ]),
   ];
 }
 
-function cellLines(suffix: string): string[] {
-  const cell = `cell${suffix}`;
-  return [
-    `let tx${suffix} = (${cell} % gridW) * p.tilesX + sx; let ty${suffix} = ((${cell} / gridW) % gridH) * p.tilesY + sy;`,
-    `let tz${suffix} = ${cell} / (gridW * gridH) * p.tilesZ + sz;`,
-  ];
-}
-
 /** Members of the uniform block that the output side reads. */
-export function outputParams(draft: OutputDraft, tile: Tile): Record<string, Param> {
-  const { blocks, size } = draft.outPlacement;
-  const extent = blocks?.edge ?? size;
-  const tiled = blocks?.edge ?? skipOrder(draft, tile)?.edge ?? size;
-  const tiles = dims((a) => Math.ceil(tiled[a] / tile.size[a]));
-  return {
+export function outputParams(draft: OutputDraft, placed: Placement, tile: Tile): Record<string, Param> {
+  const { blocks, size } = placed;
+  const extent = blocks?.table ? blocks.edge : size;
+  const tiles = dims((a) => Math.ceil((blocks?.edge ?? size)[a] / tile.size[a]));
+  const params = {
     outChannels: draft.outChannels,
-    outVoxels: storedVoxels(draft.outPlacement),
+    outVoxels: storedVoxels(placed),
     tilesX: tiles[2],
     tilesY: tiles[1],
     tilesZ: tiles[0],
     outD: extent[0],
     outH: extent[1],
     outW: extent[2],
+    adds: draft.adds ? 1 : 0,
+    scale: { f32: draft.scale },
   };
+  if (!blocks) return params;
+  const [, outGridH, outGridW] = blocks.grid;
+  return { ...params, outTable: blocks.table ? 1 : 0, outCells: blocks.kept, outGridH, outGridW };
 }
 
-/** Accumulators, starting at the bias. */
-export function startLines(draft: OutputDraft, tile: Tile): string[] {
+/** Accumulators, starting at the bias, which lies behind the packed weights. */
+export function startLines(tile: Tile): string[] {
   const lines: string[] = [];
   for (let q = 0; q < tile.quads; q++) {
-    const bias = draft.bias
-      ? `vec4f(${
-        [0, 1, 2, 3].map((j) => `bias[min((ob + ${q}u) * 4u + ${j}u, p.outChannels - 1u)]`).join(", ")
-      })`
-      : "vec4f()";
-    lines.push(`let start${q} = ${bias};`);
+    lines.push(`let start${q} = select(vec4f(), weights[p.biasAt + ob + ${q}u], p.biased != 0u);`);
     for (const suffix of suffixes(tile)) {
       for (const cell of cellsOf(tile)) lines.push(`var ${accumulator(suffix, cell, q)} = start${q};`);
     }
@@ -124,34 +129,59 @@ export function startLines(draft: OutputDraft, tile: Tile): string[] {
   return lines;
 }
 
-/** Writes the accumulators to `y`. */
-export function storeLines(draft: OutputDraft, tile: Tile): string[] {
-  const inBlocks = draft.outPlacement.blocks !== null;
-  const lines = inBlocks ? [] : [
-    `let oz = tz * ${tile.size[0]}u; let oy = ty * ${tile.size[1]}u; let ox = tx * ${tile.size[2]}u;`,
-    `let at = (oz * p.outH + oy) * p.outW + ox;`,
+/** Binding of the output: four numbers of a row at a time where rows of tiles are whole groups of four in memory. */
+export function outputBinding(draft: OutputDraft, placed: Placement, tile: Tile): ReturnType<typeof output> {
+  return output(0, "y", storageType(draft.outType, storesFours(placed, tile) ? 4 : 1));
+}
+
+function storesFours({ blocks }: Placement, tile: Tile): boolean {
+  return blocks !== null && tile.size[2] % 4 === 0;
+}
+
+/**
+ * Writes the accumulators to `y`, or adds them onto what is there: a loop over output channels, since a software device takes
+ * longer to compile a store than to choose one of several values.
+ */
+export function storeLines(draft: OutputDraft, placed: Placement, tile: Tile): string[] {
+  const result = outputBinding(draft, placed, tile);
+  const width = storesFours(placed, tile) ? 4 : 1;
+  const zero = width === 4 ? "vec4f()" : "0.0";
+  const bits = Math.log2(4 * tile.quads);
+  const lines = [
+    `for (var j = 0u; j < min(${4 * tile.quads}u, p.outChannels - ob * 4u); j++) {`,
+    ...Array.from({ length: bits }, (_, b) => `let bit${b} = (j & ${1 << b}u) != 0u;`),
+    `let channel = (n * p.outChannels + ob * 4u + j) * p.outVoxels;`,
   ];
-  const result = output(0, "y", draft.outType);
   suffixes(tile).forEach((suffix, m) => {
     if (m > 0) lines.push(`if (first + ${m}u < count) {`);
-    for (let q = 0; q < tile.quads; q++) {
-      for (let j = 0; j < 4; j++) {
-        lines.push(
-          `{ let o = (ob + ${q}u) * 4u + ${j}u; if (o < p.outChannels) { let to = (n * p.outChannels + o) * p.outVoxels + at${suffix};`,
+    for (const [z, y, x] of cellsOf(tile).filter((cell) => cell[2] % width === 0)) {
+      const value = (at: number) =>
+        chosen(
+          Array.from({ length: 4 * tile.quads }, (_, j) =>
+            `${accumulator(suffix, [z, y, x + at], j >> 2)}.${"xyzw"[j & 3]}`),
         );
-        for (const [z, y, x] of cellsOf(tile)) {
-          const value = `${accumulator(suffix, [z, y, x], q)}.${"xyzw"[j]}`;
-          const stored = store(result, `to + (${z}u * p.outH + ${y}u) * p.outW + ${x}u`, value);
-          lines.push(
-            inBlocks
-              ? stored
-              : `if (oz + ${z}u < p.outD && oy + ${y}u < p.outH && ox + ${x}u < p.outW) { ${stored} }`,
-          );
-        }
-        lines.push(`} }`);
-      }
+      const to = `channel + at${suffix} + (${z}u * p.outH + ${y}u) * p.outW + ${x}u`;
+      lines.push(
+        placed.blocks ? `{` : `if ((oz + ${z}u < p.outD) & (oy + ${y}u < p.outH) & (ox + ${x}u < p.outW)) {`,
+        `let to = ${width === 4 ? `(${to}) >> 2u` : to};`,
+        `let value = ${
+          width === 4 ? `vec4f(${[0, 1, 2, 3].map((i) => value(i)).join(", ")})` : value(0)
+        } * p.scale;`,
+        `var held = ${zero}; if (p.adds != 0u) { held = ${load(result, "to")}; }`,
+        store(result, "to", "held + value"),
+        `}`,
+      );
     }
     if (m > 0) lines.push(`}`);
   });
-  return lines;
+  return [...lines, `}`];
+}
+
+/** WGSL that chooses among values, a power of two of them, by the variables `bit0`, `bit1`, ... */
+function chosen(values: readonly string[], bit = 0): string {
+  if (values.length === 1) return values[0];
+  const pairs = values.filter((_, i) => i % 2 === 0).map((v, i) =>
+    `select(${v}, ${values[2 * i + 1]}, bit${bit})`
+  );
+  return chosen(pairs, bit + 1);
 }

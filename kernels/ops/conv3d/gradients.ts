@@ -1,6 +1,6 @@
 /** Gradients of conv3d with respect to an input, and to weight and bias. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, output } from "../../wgsl/module.ts";
+import { input } from "../../wgsl/module.ts";
 import { storeOf } from "../accumulation.ts";
 import { fromVolume, toVolume } from "../blocks/reference.ts";
 import { require, sameShape, volume } from "../check.ts";
@@ -28,13 +28,15 @@ export interface InputGradientAttrs extends ConvAttrs {
 }
 
 /**
- * Gradient of `conv3d` with respect to the input that has channels `first .. first + C` of the weight.
+ * Gradient of `conv3d` with respect to the input that has channels `first .. first + C` of the weight. With stride 1 it is a
+ * convolution with flipped weights.
  *
  * Inputs `[dy, w, table?]`; output like the input.
  * @throws {ShapeError} when the tensors do not belong together
  */
 export const conv3dInputGradient: OpDef<InputGradientAttrs> = {
   name: "conv3dInputGradient",
+  accumulates: [0],
   infer([dy, w, table], attrs) {
     const g = samePadding("conv3dInputGradient", attrs);
     const { c, size } = volume("conv3dInputGradient", "dy", dy);
@@ -56,22 +58,25 @@ export const conv3dInputGradient: OpDef<InputGradientAttrs> = {
       inputs,
       outputs,
     ),
-  lower({ inputs: [dy, w], outputs: [dx], attrs, device }) {
+  lower({ inputs: [dy, w], outputs: [dx], attrs, device, accumulate: [accumulation] }) {
     const channels = dx.shape[1];
-    return lowerGather({
-      label: convLabel("conv3d.dx", dy.shape[1], channels, attrs, dx),
-      device,
-      direction: "transposed",
-      geometry: samePadding("conv3dInputGradient", attrs),
-      n: dy.shape[0],
-      sources: gatherSources([dy]),
-      outChannels: channels,
-      outPlacement: placementOf(dx),
-      outType: dx.dtype,
-      bias: null,
-      table: tableBinding(attrs.table, 2),
-      output: output(0, "y"),
-    }, { spec: w, binding: input(1, "w"), first: attrs.first, channels });
+    const flipped = attrs.stride.every((s) => s === 1);
+    return lowerGather(
+      {
+        label: convLabel("conv3d.dx", dy.shape[1], channels, attrs, dx),
+        device,
+        direction: flipped ? "forward" : "transposed",
+        geometry: samePadding("conv3dInputGradient", attrs),
+        n: dy.shape[0],
+        sources: gatherSources([dy]),
+        outChannels: channels,
+        outPlacement: placementOf(dx),
+        outType: dx.dtype,
+        table: tableBinding(attrs.table, 2),
+      },
+      { spec: w, binding: input(1, "w"), by: "output", flipped, first: attrs.first, channels },
+      accumulation,
+    );
   },
   reference({ inputs: [dy, w, table], inputSpecs, outputSpecs: [dx], attrs }) {
     const g = samePadding("conv3dInputGradient", attrs);

@@ -1,6 +1,6 @@
 /** 3D convolution with "same" padding over dense volumes, kept blocks, or both. */
 import type { OpDef, TensorSpec } from "../../spec.ts";
-import { input, output } from "../../wgsl/module.ts";
+import { input } from "../../wgsl/module.ts";
 import { type BlockGrid, blockGridOf } from "../blocks/table.ts";
 import { fromVolume } from "../blocks/reference.ts";
 import { zeroBiasGradient } from "../bias.ts";
@@ -103,10 +103,13 @@ export const conv3d: OpDef<Conv3dAttrs> = {
       outChannels: w.shape[0],
       outPlacement: placementOf(y),
       outType: y.dtype,
-      bias: attrs.bias ? input(at.b, "bias") : null,
       table: tableBinding(attrs.table, at.table),
-      output: output(0, "y"),
-    }, { spec: w, binding: input(at.w, "w") });
+    }, {
+      spec: w,
+      binding: input(at.w, "w"),
+      bias: attrs.bias ? input(at.b, "bias") : null,
+      by: "input",
+    });
   },
   gradient({ inputs, gradients: [dy], needed, attrs, apply }) {
     const at = inputsAt(attrs);

@@ -5,11 +5,13 @@ import { blockEdgeOf, blockGridOf } from "../blocks/table.ts";
 import { volume } from "../check.ts";
 import { volumeOf } from "./geometry.ts";
 
-/** Kept blocks of a tensor: their edge and number, and the grid they are cut from. */
+/** Blocks of a tensor: their edge and number, and the grid they are cut from. */
 export interface BlockPlacement {
   readonly edge: Dims3;
   readonly kept: number;
   readonly grid: Dims3;
+  /** Whether the block table says which cells are kept; otherwise the blocks are all cells of a dense volume, in its order. */
+  readonly table: boolean;
 }
 
 /** Extent of a volume and, in the block layout, which part of it is stored. */
@@ -22,12 +24,17 @@ export interface Placement {
 export function placementOf(spec: TensorSpec): Placement {
   const { size } = volume("placement", "x", spec);
   const at = blockGridOf(spec);
-  return { size, blocks: at && { ...at, edge: blockEdgeOf(spec) } };
+  return { size, blocks: at && { ...at, edge: blockEdgeOf(spec), table: true } };
+}
+
+/** A dense volume as the only block of its grid: a kernel reads it by the text that reads kept blocks. */
+export function asOneBlock({ size }: Placement): Placement {
+  return { size, blocks: { edge: size, kept: 1, grid: [1, 1, 1], table: false } };
 }
 
 /** Elements stored for one channel of one sample. */
 export function storedVoxels({ size, blocks }: Placement): number {
-  return blocks ? blocks.kept * volumeOf(blocks.edge) : volumeOf(size);
+  return blocks?.table ? blocks.kept * volumeOf(blocks.edge) : volumeOf(size);
 }
 
 /** Whether tiles that start every `step` voxels never straddle blocks, or cover whole blocks. */
@@ -50,22 +57,30 @@ export function placementParams(prefix: string, placement: Placement): Record<st
       [`${prefix}E0`]: { i32: e0 },
       [`${prefix}E1`]: { i32: e1 },
       [`${prefix}E2`]: { i32: e2 },
+      [`${prefix}R0`]: { f32: 1 / e0 },
+      [`${prefix}R1`]: { f32: 1 / e1 },
+      [`${prefix}R2`]: { f32: 1 / e2 },
+      [`${prefix}Table`]: { i32: blocks.table ? 1 : 0 },
     });
   }
   return params;
 }
 
-/** Members of the uniform block that describe the block table; none without one. */
+/** Members of the uniform block that describe the block table, zeros without one. */
 export function tableParams(blocks: BlockPlacement | null): Record<string, Param> {
-  if (!blocks) return {};
-  const [, gridH, gridW] = blocks.grid;
-  const cells = volumeOf(blocks.grid);
+  const [, gridH, gridW] = blocks?.grid ?? [0, 0, 0];
+  const cells = blocks ? volumeOf(blocks.grid) : 0;
   return {
     gridH: { i32: gridH },
     gridW: { i32: gridW },
     cells: { i32: cells },
-    tableLength: { i32: 1 + cells + blocks.kept },
+    tableLength: { i32: blocks ? 1 + cells + blocks.kept : 0 },
   };
+}
+
+/** WGSL (i32) of a coordinate divided by the edge of a block, rounded down; exact below two million voxels. */
+function cellOf(coordinate: string, reciprocal: string): string {
+  return `i32(floor((f32(${coordinate}) + 0.5) * ${reciprocal}))`;
 }
 
 /** A plane of points: a name and, from the depth of the tile's first voxel, the WGSL (i32) of its depth in the volume. */
@@ -80,7 +95,7 @@ export interface Plane {
  *
  * In a dense tensor every row has an address and every column a check. In the block layout points fall into classes, one
  * for each block they may lie in: before the tile, in its own block, behind it. A class costs one look-up in `table`.
- * The kernel declares `iy`, `ix`, `n` (u32) and binds the table as `blockTable`.
+ * The kernel declares `iy`, `ix`, `n` (u32) and binds the table as `blockTable`; where there is none, any tensor does.
  */
 export class PointReader {
   /**
@@ -148,7 +163,7 @@ export class PointReader {
         const at = `${s}${name}${key(c)}`;
         lines.push(
           `let ${at}ok = (i${name}${suffix} + ${o} >= 0) & (i${name}${suffix} + ${o} < p.${u}${extent});`,
-          `let ${at}cell = (i${name}${suffix} + ${o}) / p.${u}E${axis};`,
+          `let ${at}cell = ${cellOf(`i${name}${suffix} + ${o}`, `p.${u}R${axis}`)};`,
           `let ${at}in = i${name}${suffix} - ${at}cell * p.${u}E${axis};`,
         );
       }
@@ -175,7 +190,7 @@ export class PointReader {
       return lines;
     }
     lines.push(
-      `let ${s}cz${plane.key} = ${s}z${plane.key} / p.${u}E0;`,
+      `let ${s}cz${plane.key} = ${cellOf(`${s}z${plane.key}`, `p.${u}R0`)};`,
       `let ${s}iz${plane.key} = ${s}z${plane.key} - ${s}cz${plane.key} * p.${u}E0;`,
     );
     for (const [cy] of this.#classes(1)) {
@@ -184,7 +199,7 @@ export class PointReader {
         const [y, x] = [`${s}y${key(cy)}`, `${s}x${key(cx)}`];
         lines.push(
           `let ${s}i${at} = ${s}okz${plane.key} & ${y}ok & ${x}ok;`,
-          `let ${s}b${at} = select(-1, blockTable[u32(i32(n) * p.tableLength + 1 + select(0, (${s}cz${plane.key} * p.gridH + ${y}cell) * p.gridW + ${x}cell, ${s}i${at}))], ${s}i${at});`,
+          `let ${s}b${at} = select(-1, blockTable[u32(i32(n) * p.tableLength + 1 + select(0, (${s}cz${plane.key} * p.gridH + ${y}cell) * p.gridW + ${x}cell, ${s}i${at}))] * p.${u}Table, ${s}i${at});`,
           `let ${s}k${at} = ${s}b${at} >= 0;`,
           `let ${s}a${at} = ((${s}b${at} * p.${u}E0 + ${s}iz${plane.key}) * p.${u}E1 + ${y}in) * p.${u}E2 + ${x}in;`,
         );

@@ -90,10 +90,13 @@ export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
       outChannels: s.inChannels,
       outPlacement: placementOf(y),
       outType: y.dtype,
-      bias: attrs.bias ? input(2, "bias") : null,
       table: null,
-      output: output(0, "y"),
-    }, { spec: w, binding: input(1, "w") });
+    }, {
+      spec: w,
+      binding: input(1, "w"),
+      bias: attrs.bias ? input(2, "bias") : null,
+      by: "output",
+    });
   },
   gradient({ inputs: [x, w], gradients: [dy], needed, attrs, apply }) {
     const dx = needed[0] ? apply(convTranspose3dInputGradient, [dy!, w], attrs)[0] : null;
@@ -113,29 +116,32 @@ export const convTranspose3d: OpDef<ConvTranspose3dAttrs> = {
 /** `dx` of {@link convTranspose3d}: a strided convolution. Inputs `[dy, w]`; output `[N, C, D, H, W]`. */
 export const convTranspose3dInputGradient: OpDef<ConvTranspose3dAttrs> = {
   name: "convTranspose3dInputGradient",
+  accumulates: [0],
   infer([dy, w], attrs) {
     const { n, size } = volume("convTranspose3dInputGradient", "dy", dy);
     return [tensor([n, w.shape[0], ...dims((a) => size[a] / attrs.stride[a])], dy.dtype)];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * macs(outputs[0], inputs[0])),
-  lower({ inputs: [dy, w], outputs: [dx], attrs, device }) {
+  lower({ inputs: [dy, w], outputs: [dx], attrs, device, accumulate: [accumulation] }) {
     const s = sizes(dx, dy);
-    return lowerGather({
-      label: `convTranspose3d.dx ${s.inChannels}->${s.outChannels} s${attrs.stride.join("")} ${
-        s.outSize.join("x")
-      }`,
-      device,
-      direction: "forward",
-      geometry: geometry(attrs.stride),
-      n: s.n,
-      sources: gatherSources([dy]),
-      outChannels: s.outChannels,
-      outPlacement: placementOf(dx),
-      outType: dx.dtype,
-      bias: null,
-      table: null,
-      output: output(0, "y"),
-    }, { spec: w, binding: input(1, "w") });
+    return lowerGather(
+      {
+        label: `convTranspose3d.dx ${s.inChannels}->${s.outChannels} s${attrs.stride.join("")} ${
+          s.outSize.join("x")
+        }`,
+        device,
+        direction: "forward",
+        geometry: geometry(attrs.stride),
+        n: s.n,
+        sources: gatherSources([dy]),
+        outChannels: s.outChannels,
+        outPlacement: placementOf(dx),
+        outType: dx.dtype,
+        table: null,
+      },
+      { spec: w, binding: input(1, "w"), by: "input" },
+      accumulation,
+    );
   },
   reference({ inputs: [dy, w], inputSpecs, outputSpecs: [dx], attrs }) {
     return [convForward(dy, w, undefined, sizes(dx, inputSpecs[0]), geometry(attrs.stride))];
