@@ -125,35 +125,48 @@ function overlap(a: BufferRange, b: BufferRange): boolean {
 
 /**
  * Tensors made once more must come from what the first ones came from: the same tensors, or remade ones of them, and
- * persistent buffers that nobody wrote to in between.
+ * persistent buffers that nobody wrote to in between. What was made together with the first ones may stand for sources.
  */
 function verifyRemakes(phase: string, plan: Plan): void {
   const dispatches = plan.phases[phase];
   const first = new Map(dispatches.flatMap((d) => d.remakes.map((r) => [r.tenant, r.of] as const)));
   if (first.size === 0) return;
-  const sources = new Map<string, string[]>();
+  const sources = new Map<string, string[][]>();
+  const madeWith = new Map<string, Set<string>>();
   const writes: BufferRange[] = [];
+  const contents = (range: BufferRange, tenant: string) => {
+    const name = first.get(tenant) ?? tenant;
+    if (plan.buffers[range.buffer].role === "slot") return name;
+    return `${name} after ${writes.filter((w) => overlap(w, range)).length} writes`;
+  };
   dispatches.forEach(({ bindings, access, tenants, overwrites }) => {
-    const written = bindings.filter((_, i) => access[i] === "read_write");
-    const replaced = overwrites.filter((o) => written.some((b) => b.buffer === o.buffer));
-    const read = bindings.flatMap((range, i) => {
-      if (access[i] === "read_write") return [];
-      const name = first.get(tenants[i]) ?? tenants[i];
-      if (plan.buffers[range.buffer].role === "slot") return [name];
-      return [`${name} after ${writes.filter((w) => overlap(w, range)).length} writes`];
-    });
-    const from = [...read, ...replaced.map((o) => first.get(o.input) ?? o.input)].sort().join(", ");
-    tenants.forEach((tenant, i) => {
-      if (access[i] === "read_write") sources.set(tenant, [...(sources.get(tenant) ?? []), from]);
-    });
-    writes.push(...written);
+    const of = (wanted: "read" | "read_write") =>
+      bindings.map((range, i) => ({ range, tenant: tenants[i] })).filter((_, i) => access[i] === wanted);
+    const written = of("read_write");
+    const replaced = overwrites.filter((o) => written.some(({ range }) => range.buffer === o.buffer));
+    const read = of("read").map(({ range, tenant }) => contents(range, tenant));
+    const from = [...read, ...replaced.map((o) => first.get(o.input) ?? o.input)].sort();
+    writes.push(...written.map(({ range }) => range));
+    const together = written.map(({ range, tenant }) => contents(range, tenant));
+    for (const { tenant } of written) {
+      sources.set(tenant, [...(sources.get(tenant) ?? []), from]);
+      madeWith.set(tenant, new Set([...(madeWith.get(tenant) ?? []), ...together]));
+    }
   });
   for (const [tenant, of] of first) {
-    const [found, wanted] = [tenant, of].map((name) => (sources.get(name) ?? []).join("; "));
-    if (found === wanted && wanted !== "") continue;
+    const [found, wanted] = [tenant, of].map((name) => sources.get(name) ?? []);
+    const same = found.length > 0 && found.length === wanted.length &&
+      found.every((names, i) => {
+        const own = names.filter((name) => !madeWith.get(of)!.has(name));
+        return own.length === names.length
+          ? names.join() === wanted[i].join()
+          : own.every((name) => wanted[i].includes(name));
+      });
+    if (same) continue;
+    const text = (made: string[][]) => made.map((names) => names.join(", ")).join("; ") || "nothing";
     throw new PlanError(
-      `Plan is invalid: phase ${phase}: ${tenant} is made from ${found || "nothing"}, but ${of} from ${
-        wanted || "nothing"
+      `Plan is invalid: phase ${phase}: ${tenant} is made from ${text(found)}, but ${of} from ${
+        text(wanted)
       }`,
       { phase, tenant },
     );

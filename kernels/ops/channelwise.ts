@@ -50,7 +50,7 @@ fn total(x: V) -> f32 { return x; }
 fn firstLane(x: V, at: B) -> f32 { return x; }`;
 
 /** How a kernel walks along a channel. */
-interface Walk {
+export interface ChannelWalk {
   readonly declarations: string;
   readonly bindings: readonly Binding[];
   readonly params: Readonly<Record<string, Param>>;
@@ -73,7 +73,10 @@ export function elementOf(spec: TensorSpec): string {
   return storageType(spec.dtype, laneCount(spec));
 }
 
-function walkOf(draft: Pick<ChannelMapDraft, "spec" | "bindings" | "table" | "lanes">): Walk {
+/** How a kernel with these bindings walks along the channels of `spec`: its parameters, bindings and WGSL types. */
+export function channelWalk(
+  draft: Pick<ChannelMapDraft, "spec" | "bindings" | "table" | "lanes">,
+): ChannelWalk {
   const { spec } = draft;
   const [, c, ...stored] = spec.shape;
   const blocks = spec.layout.kind === "blocks";
@@ -98,7 +101,7 @@ function walkOf(draft: Pick<ChannelMapDraft, "spec" | "bindings" | "table" | "la
 /** A kernel that runs `each` for every voxel of every channel. */
 export function channelMap(draft: ChannelMapDraft): KernelSpec {
   const [n, c] = draft.spec.shape;
-  const walk = walkOf(draft);
+  const walk = channelWalk(draft);
   const chunks = Math.ceil(walk.stored / (WORKGROUP * PER_THREAD));
   return kernel({
     label: draft.label,
@@ -148,7 +151,7 @@ export interface ChannelSumDraft extends ChannelMapDraft {
 /** Stage 1: partial sums by channel and split. */
 export function channelSums(draft: ChannelSumDraft): KernelSpec {
   const [n, c] = draft.spec.shape;
-  const walk = walkOf(draft);
+  const walk = channelWalk(draft);
   const tree = draft.tree ??
     { declaration: treeSum("tree", WORKGROUP, draft.device), call: "treeSum(lid, sum)" };
   return kernel({

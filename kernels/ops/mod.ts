@@ -28,7 +28,7 @@ export {
   convTranspose3dWeightGradient,
 } from "./conv_transpose3d/op.ts";
 export { fill, type FillAttrs } from "./fill/op.ts";
-export { instanceNormGradient, normParameterGradient } from "./instance_norm/gradient.ts";
+export { instanceNormGradient } from "./instance_norm/gradient.ts";
 export { type InstanceNormAttrs } from "./instance_norm/inputs.ts";
 export { instanceNorm } from "./instance_norm/op.ts";
 export { leakyRelu, type LeakyReluAttrs, leakyReluGradient } from "./leaky_relu/op.ts";

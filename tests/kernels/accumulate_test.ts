@@ -5,7 +5,7 @@ import { compile } from "../../kernels/graph/plan.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { add } from "../../kernels/ops/add/op.ts";
-import { normParameterGradient } from "../../kernels/ops/instance_norm/gradient.ts";
+import { instanceNormGradient } from "../../kernels/ops/instance_norm/gradient.ts";
 import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
 import { tokenGradient } from "../../kernels/ops/mask/op.ts";
 import { avgPool3dGradient } from "../../kernels/ops/pool/op.ts";
@@ -143,9 +143,14 @@ Deno.test("gradients are summed as soon as they are there, not at the end of the
   assert.equal(plan.report.transientBytes, 4 * N);
 });
 
-/** Operations with parameter gradients or fan-out, their inputs, and the outputs that they accumulate. */
+const norm = { eps: 1e-5, affine: true, residual: false, masked: false, slope: 1 };
+/** x, statistics and dy of a norm's gradient. */
+const normShapes = (x: number[]) => [x, [...x.slice(0, 2), 4], x];
+
+/** Operations with parameter gradients or fan-out, and their inputs. */
 const cases: readonly { op: OpDef<never>; attrs: unknown; inputs: readonly number[][] }[] = [
-  { op: normParameterGradient as OpDef<never>, attrs: {}, inputs: [[2, 5, 2]] },
+  { op: instanceNormGradient as OpDef<never>, attrs: norm, inputs: normShapes([2, 5, 3, 4, 6]) },
+  { op: instanceNormGradient as OpDef<never>, attrs: norm, inputs: normShapes([2, 1, 24, 24, 24]) },
   { op: tokenGradient as OpDef<never>, attrs: {}, inputs: [[2, 3, 4, 4, 6], [2, 1, 4, 4, 6]] },
   {
     op: avgPool3dGradient as OpDef<never>,
@@ -156,33 +161,36 @@ const cases: readonly { op: OpDef<never>; attrs: unknown; inputs: readonly numbe
 ];
 
 for (const { op, attrs, inputs } of cases) {
-  gpuTest(`${op.name} adds its results, times a scale, onto what is there`, async (gpu) => {
-    const graph = new Graph();
-    const feeds = new Map(inputs.map((shape, i) => {
-      const data = noise(elementCount(shape), i);
-      return [
-        graph.input(`in${i}`, tensor(shape)),
-        i === 1 ? data.map((v) => v > 0 ? 1 : 0) as typeof data : data,
-      ];
-    }));
-    const outputs = graph.apply(op, [...feeds.keys()], attrs as never);
-    assert.deepEqual(op.accumulates, outputs.map((_, i) => i));
-    const totals = outputs.map((o, i) => graph.state(`total${i}`, tensor(o.spec.shape)));
-    graph.pack("totals", totals);
-    const sums = totals.map((t, i) => graph.apply(accumulate, [t, outputs[i]], { scale: -0.5 + i })[0]);
-    const plan = compile(graph, { device: gpu.facts, phases: { run: sums } });
-    verifyPlan(plan, gpu.facts);
-    assert.ok(plan.phases.run.every((d) => d.op === op.name), "no kernel of its own for the sum");
-    using executor = await Executor.create(gpu, plan, { poison: true });
-    const starts = totals.map((t, i) => noise(elementCount(t.spec.shape), 50 + i));
-    for (const [value, data] of feeds) executor.write(value.name, data);
-    totals.forEach((t, i) => executor.parameters.write(t.name, starts[i]));
-    executor.run("run");
-    const known = new Map([...feeds].map(([v, data]) => [v, Float64Array.from(data)]));
-    totals.forEach((t, i) => known.set(t, Float64Array.from(starts[i])));
-    const wanted = interpret(graph, known, sums);
-    for (const [i, t] of totals.entries()) {
-      assertAllClose(await executor.read(t.name), wanted.get(sums[i])!, { atol: 1e-5, rtol: 1e-5 }, t.name);
-    }
-  });
+  gpuTest(
+    `${op.name} of ${inputs[0].join("x")} adds its results, times a scale, onto what is there`,
+    async (gpu) => {
+      const graph = new Graph();
+      const feeds = new Map(inputs.map((shape, i) => {
+        const data = noise(elementCount(shape), i);
+        return [
+          graph.input(`in${i}`, tensor(shape)),
+          i === 1 ? data.map((v) => v > 0 ? 1 : 0) as typeof data : data,
+        ];
+      }));
+      const outputs = graph.apply(op, [...feeds.keys()], attrs as never);
+      const added = op.accumulates!.map((o) => outputs[o]);
+      const totals = added.map((o, i) => graph.state(`total${i}`, tensor(o.spec.shape)));
+      graph.pack("totals", totals);
+      const sums = totals.map((t, i) => graph.apply(accumulate, [t, added[i]], { scale: -0.5 + i })[0]);
+      const plan = compile(graph, { device: gpu.facts, phases: { run: sums } });
+      verifyPlan(plan, gpu.facts);
+      assert.ok(plan.phases.run.every((d) => d.op === op.name), "no kernel of its own for the sum");
+      using executor = await Executor.create(gpu, plan, { poison: true });
+      const starts = totals.map((t, i) => noise(elementCount(t.spec.shape), 50 + i));
+      for (const [value, data] of feeds) executor.write(value.name, data);
+      totals.forEach((t, i) => executor.parameters.write(t.name, starts[i]));
+      executor.run("run");
+      const known = new Map([...feeds].map(([v, data]) => [v, Float64Array.from(data)]));
+      totals.forEach((t, i) => known.set(t, Float64Array.from(starts[i])));
+      const wanted = interpret(graph, known, sums);
+      for (const [i, t] of totals.entries()) {
+        assertAllClose(await executor.read(t.name), wanted.get(sums[i])!, { atol: 1e-4, rtol: 1e-5 }, t.name);
+      }
+    },
+  );
 }

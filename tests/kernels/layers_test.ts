@@ -84,6 +84,14 @@ const cases: [string, OpCase<never>][] = [
     norm([1, 1, 17, 19, 23], { affine: true, slope: 0.01 }),
   ],
   [
+    "instanceNorm() of long channels, one workgroup each on software devices",
+    norm([2, 4, 17, 19, 23], { affine: true, residual: true, slope: 0.01 }),
+  ],
+  [
+    "instanceNorm() of long channels, four voxels at a time",
+    norm([2, 5, 12, 24, 32], { affine: true, slope: 0.01 }),
+  ],
+  [
     "applyMask()",
     layer(applyMask, {}, [[2, 3, 4, 3, 2], [2, 1, 4, 3, 2]], 1, {
       inputs: [{ shape: [2, 3, 4, 3, 2] }, { shape: [2, 1, 4, 3, 2], data: mask([2, 1, 4, 3, 2]) }],
@@ -118,6 +126,13 @@ gpuTest(
       tolerance: { atol: 0, rtol: 0 },
     }),
 );
+
+for (const [name, c] of cases.filter(([, c]) => (c as OpCase<unknown>).op === instanceNorm)) {
+  gpuTest(
+    `${name}: kernels that GPUs get match the reference`,
+    (gpu) => checkOp({ ...gpu, facts: { ...gpu.facts, software: false } }, c),
+  );
+}
 
 gpuTest("instanceNorm() keeps its precision when the mean is 1000", (gpu) => {
   const c = norm([1, 2, 9, 8, 7], { affine: true, masked: true }, 1000);

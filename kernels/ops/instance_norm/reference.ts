@@ -16,7 +16,6 @@ export interface NormBackwardInputs {
   readonly statistics: Float64Array;
   readonly dy: Float64Array;
   readonly y: Float64Array | null;
-  readonly gamma: Float64Array | null;
   readonly mask: Float64Array | null;
 }
 
@@ -45,8 +44,8 @@ export function normForward(
     let squares = 0;
     for (let v = 0; v < voxels; v++) if (visible(v)) squares += (t.x[start + v] - mean) ** 2;
     const inv = 1 / Math.sqrt(squares / Math.max(count, 1) + attrs.eps);
-    statistics.set([mean, inv, count, 0], nc * 4);
     const gamma = t.gamma ? t.gamma[nc % c] : 1;
+    statistics.set([mean, inv, count, gamma], nc * 4);
     const beta = t.beta ? t.beta[nc % c] : 0;
     for (let v = 0; v < voxels; v++) {
       let value = visible(v) ? gamma * (t.x[start + v] - mean) * inv + beta : 0;
@@ -57,22 +56,23 @@ export function normForward(
   return [y, statistics];
 }
 
-/** Returns dx, the sums `[N, C, 2]` and `g = dy * lrelu'(y)`. */
+/** Returns dx, dgamma and dbeta `[C]`, and `g = dy * lrelu'(y)`. */
 export function normBackward(
   shape: readonly number[],
   attrs: InstanceNormAttrs,
   t: NormBackwardInputs,
-): { dx: Float64Array; sums: Float64Array; g: Float64Array } {
+): { dx: Float64Array; dgamma: Float64Array; dbeta: Float64Array; g: Float64Array } {
   const [n, c, d, h, w] = shape;
   const voxels = d * h * w;
   const dx = new Float64Array(t.x.length);
   const g = t.dy.map((v, i) => t.y && !(t.y[i] > 0) ? attrs.slope * v : v);
-  const sums = new Float64Array(n * c * 2);
+  const dgamma = new Float64Array(c);
+  const dbeta = new Float64Array(c);
   for (let nc = 0; nc < n * c; nc++) {
     const start = nc * voxels;
     const maskStart = Math.floor(nc / c) * voxels;
     const visible = (v: number) => t.mask === null || t.mask[maskStart + v] > 0.5;
-    const [mean, inv, count] = t.statistics.subarray(nc * 4, nc * 4 + 3);
+    const [mean, inv, count, gamma] = t.statistics.subarray(nc * 4, nc * 4 + 4);
     let total = 0;
     let projected = 0;
     for (let v = 0; v < voxels; v++) {
@@ -80,14 +80,13 @@ export function normBackward(
       total += g[start + v];
       projected += g[start + v] * (t.x[start + v] - mean) * inv;
     }
-    sums[2 * nc] = total;
-    sums[2 * nc + 1] = projected;
-    const gamma = t.gamma ? t.gamma[nc % c] : 1;
+    dbeta[nc % c] += total;
+    dgamma[nc % c] += projected;
     for (let v = 0; v < voxels; v++) {
       if (!visible(v)) continue;
       const xh = (t.x[start + v] - mean) * inv;
       dx[start + v] = gamma * inv * (g[start + v] - total / count - xh * projected / count);
     }
   }
-  return { dx, sums, g };
+  return { dx, dgamma, dbeta, g };
 }
