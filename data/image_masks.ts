@@ -1,7 +1,7 @@
 import { DataError } from "./errors.ts";
 import { readImage } from "./formats/read_image.ts";
 import { reorient } from "./orientation.ts";
-import { type ImageMasks, mapMasks } from "./preprocess_array.ts";
+import type { ImageMasks } from "./preprocess_array.ts";
 import { applyAffine, type Vec3, type Volume } from "./volume.ts";
 
 /** Most that a corner of a mask's grid may lie away from the image's, in parts of the smallest voxel edge: headers round. */
@@ -29,10 +29,11 @@ export async function readMasks(
   grid: Volume,
   options: ReadMasksOptions,
 ): Promise<ImageMasks<Int32Array>> {
-  const read = mapMasks(masks, (path) => readMask(path, image, grid, options));
-  return {
-    ...(read.anonymization ? { anonymization: await read.anonymization } : {}),
-    ...(read.anatomy ? { anatomy: await read.anatomy } : {}),
+  const read = (path: string) => readMask(path, image, grid, options);
+  const { anonymization, anatomy } = masks;
+  return { // one after the other: a second failure while the first is handled would have no owner
+    ...(anonymization === undefined ? {} : { anonymization: await read(anonymization) }),
+    ...(anatomy === undefined ? {} : { anatomy: await read(anatomy) }),
   };
 }
 
