@@ -10,7 +10,7 @@ import { voxelCount } from "../../data/volume.ts";
 import { fromFileUrl } from "../paths.ts";
 import { machineFacts } from "../record.ts";
 import { caseImage, CASES, type ResampleCase } from "./cases.ts";
-import { AGREEMENT, compareAnswers, type ResampleComparison } from "./compare.ts";
+import { AGREEMENT, compareAnswers } from "./compare.ts";
 import type { ResampleAnswer, ResampleJob } from "./job.ts";
 import { Side } from "./side.ts";
 
@@ -19,6 +19,7 @@ const USAGE = `Usage: deno run -A bench/resample/run.ts [options]
   --case=NAME       ${CASES.map(({ name }) => name).join(", ")}; all when left out
   --runs=N          timed runs of each side after one to warm up (default: 3)
   --python=PROGRAM  Python with scikit-image (default: python3); Debian: apt-get install python3-skimage, /usr/bin/python3
+  --gpu             also time our resampling on the GPU, transfers included, beside ours on the processor
   --cpu=N           processor that both are held to (default: 0; none: the system chooses)`;
 
 /** Least that peer's time over ours is to be. */
@@ -30,18 +31,20 @@ interface Options {
   readonly cases: readonly ResampleCase[];
   readonly runs: number;
   readonly python: string;
+  readonly gpu: boolean;
   readonly cpu: number | null;
 }
 
 /** @throws {RangeError} naming the option that cannot be used */
 function parseOptions(args: readonly string[]): Options {
-  let cases = CASES, runs = 3, python = "python3", cpu: number | null = 0;
+  let cases = CASES, runs = 3, python = "python3", gpu = false, cpu: number | null = 0;
   for (const arg of args) {
     const [key, value = ""] = arg.split("=");
     const number = Number(value);
     if (key === "--case") cases = CASES.filter(({ name }) => name === value);
     else if (key === "--runs") runs = number;
     else if (key === "--python") python = value;
+    else if (arg === "--gpu") gpu = true;
     else if (key === "--cpu") cpu = value === "none" ? null : number;
     else throw new RangeError(`Cannot use ${arg}: unknown option\n\n${USAGE}`);
     const known = cases.length > 0 && Number.isInteger(runs) && runs > 0 && python !== "";
@@ -49,32 +52,27 @@ function parseOptions(args: readonly string[]): Options {
       throw new RangeError(`Cannot use ${arg}: see --help\n\n${USAGE}`);
     }
   }
-  return { cases, runs, python, cpu };
+  return { cases, runs, python, gpu, cpu };
 }
 
-/** Runs one case on both sides in turns. */
-async function runCase(
-  at: ResampleCase,
-  ours: Side,
-  peer: Side,
-  options: Options,
-): Promise<ResampleComparison> {
+/** Runs one case on all sides in turns, once to warm up. @returns the answers of each side's timed runs */
+async function runCase(at: ResampleCase, sides: readonly Side[], runs: number): Promise<ResampleAnswer[][]> {
   const file = await Deno.makeTempFile({ prefix: "spark3d_resample_", suffix: ".f32" });
   try {
     await Deno.writeFile(file, new Uint8Array(caseImage(at).buffer));
-    const newShape = resampledShape(at.shape, at.spacing, at.newSpacing);
     const { shape, spacing, newSpacing } = at;
+    const newShape = resampledShape(shape, spacing, newSpacing);
     const { axis } = separateZ(spacing, newSpacing);
     const every = Math.max(1, Math.floor(voxelCount(newShape) / COMPARED)) | 1;
     const job: ResampleJob = { file, shape, newShape, spacing, newSpacing, separateAxis: axis, every };
-    const [mine, theirs]: [ResampleAnswer[], ResampleAnswer[]] = [[], []];
-    for (let run = 0; run <= options.runs; run++) {
-      const answers = [await ours.ask<ResampleAnswer>(job), await peer.ask<ResampleAnswer>(job)];
-      if (run === 0) continue; // compiled and warm
-      mine.push(answers[0]);
-      theirs.push(answers[1]);
+    const answers = sides.map((): ResampleAnswer[] => []);
+    for (let run = 0; run <= runs; run++) {
+      for (const [i, side] of sides.entries()) {
+        const answer = await side.ask<ResampleAnswer>(job);
+        if (run > 0) answers[i].push(answer);
+      }
     }
-    return compareAnswers(mine, theirs);
+    return answers;
   } finally {
     await Deno.remove(file);
   }
@@ -87,23 +85,36 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const options = parseOptions(args);
   const here = (name: string) => fromFileUrl(new URL(name, import.meta.url));
-  const flags = ["run", "--allow-read", "--no-check", `--config=${here("../../deno.json")}`];
-  const ours = new Side(Deno.execPath(), [...flags, here("ours.ts")], options.cpu);
-  const peer = new Side(options.python, [here("skimage_side.py")], options.cpu);
+  const flags = ["run", "--allow-all", "--no-check", `--config=${here("../../deno.json")}`];
+  const sides = [
+    new Side(Deno.execPath(), [...flags, here("ours.ts")], options.cpu),
+    new Side(options.python, [here("skimage_side.py")], options.cpu),
+    ...(options.gpu ? [new Side(Deno.execPath(), [...flags, here("ours.ts"), "--gpu"], null)] : []),
+  ];
   let met = true;
   try {
-    const names = { ours: await ours.answer(), peer: await peer.answer() };
+    const names: unknown[] = [];
+    for (const side of sides) names.push(await side.answer());
     const { runtime, commit } = await machineFacts("");
     for (const at of options.cases) {
-      const compared = await runCase(at, ours, peer, options);
+      const [ours, peer, onGpu] = await runCase(at, sides, options.runs);
+      const compared = compareAnswers(ours, peer);
       met &&= compared.ratio >= WANTED_RATIO && compared.difference <= AGREEMENT;
-      const newShape = resampledShape(at.shape, at.spacing, at.newSpacing);
-      console.log(
-        JSON.stringify({ ...at, newShape, ...compared, ...names, cpu: options.cpu, runtime, commit }),
-      );
+      const gpu = onGpu && compareAnswers(onGpu, ours);
+      met &&= !gpu || gpu.difference <= AGREEMENT;
+      console.log(JSON.stringify({
+        ...at,
+        newShape: resampledShape(at.shape, at.spacing, at.newSpacing),
+        ...compared,
+        ...(gpu ? { gpuMs: gpu.oursMs, gpuMedianMs: gpu.oursMedianMs, gpuDifference: gpu.difference } : {}),
+        sides: names,
+        cpu: options.cpu,
+        runtime,
+        commit,
+      }));
     }
   } finally {
-    await Promise.all([ours.close(), peer.close()]);
+    await Promise.all(sides.map((side) => side.close()));
   }
   return met ? 0 : 1;
 }

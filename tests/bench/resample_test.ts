@@ -7,7 +7,7 @@ import { resampleImage } from "../../data/resample.ts";
 import type { Dims3 } from "../../data/volume.ts";
 import { repositoryRoot } from "../support/spawn.ts";
 
-const OURS = ["run", "--allow-read", "--no-check", `${repositoryRoot}/bench/resample/ours.ts`];
+const OURS = ["run", "--allow-all", "--no-check", `${repositoryRoot}/bench/resample/ours.ts`];
 
 Deno.test("compareAnswers() gives the ratio of medians and the largest difference over the range", () => {
   const answer = (ms: number, samples: number[]): ResampleAnswer => ({ ms, samples });
