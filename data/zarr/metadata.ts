@@ -17,10 +17,13 @@ export interface ZarrMetadata {
   readonly positivePerSlice: readonly number[] | null;
 }
 
-/** Level of zstd: with noise in the lowest bits a higher one gains 1 % and takes several times as long. */
+/** Level of zstd: on heads of 1 mm, whose lowest bits are noise, level 9 takes 2.5 times as long and saves 1 % of the bytes. */
 export const ZSTD_LEVEL = 3;
 
-/** Edge of the inner chunks of a shard; axes that are shorter have one chunk of their own length. */
+/**
+ * Edge of the inner chunks of a shard; axes that are shorter have one chunk of their own length. A 96^3 crop of a head is unpacked in 7 ms
+ * with 32 as with 64: fewer voxels too many, but more chunks.
+ */
 const INNER_EDGE = 64;
 
 /** Inner chunk of a shard that holds an array of this shape. */
