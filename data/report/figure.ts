@@ -19,10 +19,12 @@ export interface Figure {
   /** Content of the `svg` element. */
   readonly body: readonly Child[];
   readonly table: FigureTable;
+  /** Its parts have titles of their own, so that none is drawn above it. */
+  readonly untitled?: boolean;
 }
 
 /** Width of a figure in its own units, which are CSS px at its natural size. */
-export const FIGURE_WIDTH = 440;
+export const FIGURE_WIDTH = 400;
 /** Font size of labels. */
 export const FONT_SIZE = 13;
 const TITLE_HEIGHT = 30;
@@ -62,7 +64,7 @@ export function figureStyle(colour: (name: keyof Palette) => string): string {
   return [
     `.figure text{font:${FONT_SIZE}px system-ui,"Helvetica Neue",Arial,sans-serif;fill:${colour("text")}}`,
     `.figure .muted{fill:${colour("muted")}}`,
-    `.figure .small{font-size:11.5px}`,
+    `.figure .small{font-size:12px}`,
     `.figure .title{font-size:15px;font-weight:600}`,
     `.figure .bar{fill:${colour("bar")}}`,
     `.figure .rest{fill:${colour("rest")}}`,
@@ -88,7 +90,8 @@ export function inlineFigure(figure: Figure): Markup {
 
 /** The figure as a file of its own, on white, with its title. */
 export function figureFile(figure: Figure): string {
-  const { title, width, height, body } = figure;
+  const { title, width, height, body, untitled } = figure;
+  if (untitled) return svgFile(figure, width, height, body);
   const text = svgText(fitText(title, width - 8, 15), 4, 20, "title");
   return svgFile(figure, width, height + TITLE_HEIGHT, [text, group(0, TITLE_HEIGHT, body)]);
 }
@@ -113,6 +116,7 @@ export function figurePanels(panels: readonly Figure[], columns: number): Figure
     height: Math.max(...bottoms) - gap,
     body,
     table: { head: [], rows: [] },
+    untitled: true,
   };
 }
 

@@ -74,14 +74,14 @@ export interface GeometryChartOptions {
 
 /** Shortest, middle and longest edge below one another on a common scale, each with its own scale of counts. */
 export function geometryChart({ name, title, unit, counts }: GeometryChartOptions): Figure {
-  const rowHeight = 74, titleHeight = 20;
+  const rowHeight = 74, titleHeight = 27, digits = unit === "mm" ? 2 : 0;
   const step = counts.axes.length > 0 ? tickStep(counts.axes[0].histogram) : 1;
   const rows = counts.axes.flatMap(({ edge, histogram, quartiles }, i) => {
     const top = i * (rowHeight + titleHeight + 8);
-    const [q1, median, q3] = quartiles.map((value) => compact(value));
+    const [q1, median, q3] = quartiles.map((value) => compact(value, digits));
     const spread = q1 === q3 ? `${median} ${unit}` : `median ${median} ${unit}, half between ${q1} and ${q3}`;
     return [
-      svgText(`${edge}: ${spread}`, LEFT, top + 14, "small"),
+      svgText(`${edge}: ${spread}`, 0, top + 14, "small"),
       group(
         0,
         top + titleHeight,

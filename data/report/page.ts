@@ -124,9 +124,12 @@ function rejectionSection(
 }
 
 function sheetSection(tiles: readonly SheetTile[], volumes: number, withIds: boolean): Markup {
+  const which = tiles.length === volumes
+    ? (volumes === 1 ? "The only volume" : `All ${counted(volumes, "volume")}`)
+    : `${count(tiles.length)} of ${counted(volumes, "volume")}, drawn by chance`;
   const text =
-    `${count(tiles.length)} of ${counted(volumes, "volume")}, drawn by chance: axial, coronal and ` +
-    "sagittal. Up is superior or anterior, to the right is the subject's right or anterior; below each, size along z, y, x and spacing.";
+    `${which}: axial, coronal and sagittal. Up is superior or anterior, to the right is the subject's right or ` +
+    "anterior; below each, size along z, y, x and spacing.";
   const figures = tiles.map((tile) => {
     const caption = tileCaption(tile, withIds);
     const { source, width, height } = tile;

@@ -22,7 +22,7 @@ footer{margin-top:40px;font-size:.85rem}
 .columns{columns:2 400px;column-gap:40px}
 .columns figure{break-inside:avoid;padding-bottom:28px}
 .pairs figure,.columns figure{margin:0;min-width:0}
-svg.figure{display:block;width:100%;height:auto;max-width:520px}
+svg.figure{display:block;width:100%;height:auto;max-width:500px}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr));gap:16px}
 .sheet figure{margin:0;min-width:0}
 .sheet img,.sheet .unreadable{display:block;width:100%;max-width:510px;height:auto;background:#000}
