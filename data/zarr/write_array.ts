@@ -60,7 +60,7 @@ export async function writeZarrArray(
     const stored = await writePieces(`${temporary}/${CHUNK_PATH}`, pieces);
     const positivePerSlice = dtype === "int8" ? countPositive(data, shape) : null;
     const metadata = { shape, dtype, compression, innerShape, attributes, stored, positivePerSlice };
-    await Deno.writeTextFile(`${temporary}/zarr.json`, zarrJson(metadata));
+    await writePieces(`${temporary}/zarr.json`, [new TextEncoder().encode(zarrJson(metadata))]);
     await Deno.remove(path, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
@@ -98,6 +98,7 @@ function* plainPieces(data: ArrayData, dtype: ArrayType): Generator<Uint8Array> 
   }
 }
 
+/** Writes a new file and flushes it to disk. */
 async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<StoredArray> {
   using file = await Deno.open(path, { write: true, createNew: true });
   const hash = createHash("sha256");
