@@ -8,7 +8,6 @@ import {
   readPretrainData,
   writePretrainData,
 } from "../../data/pretrain_data.ts";
-import { preparedPaths } from "../../data/store_paths.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
 
 async function touch(folder: string, files: Record<string, string>): Promise<void> {
@@ -79,7 +78,10 @@ Deno.test("discover() says what is wrong with a missing, empty or wrong path", (
     await Deno.writeTextFile(`${folder}/file`, "");
     await Deno.mkdir(`${folder}/empty`);
     await assert.rejects(discover(`${folder}/no`), /Cannot read .*\/no: found no such file or folder/);
-    await assert.rejects(discover(`${folder}/empty`), /found no image \(.nii, .nii.gz, .nrrd, .mha or DICOM\), wanted a BIDS tree/);
+    await assert.rejects(
+      discover(`${folder}/empty`),
+      /found no image \(.nii, .nii.gz, .nrrd, .mha or DICOM\), wanted a BIDS tree/,
+    );
     await assert.rejects(discover(`${folder}/file`), /found a file of another kind, wanted a folder, a .csv/);
   }));
 
@@ -109,19 +111,3 @@ Deno.test("pretrain_data.json keeps paths below the roots relative and comes bac
     await Deno.writeTextFile(file, JSON.stringify(twice));
     await assert.rejects(readPretrainData(file), /found two images study__study__sub-01/);
   }));
-
-Deno.test("preparedPaths() stays inside the store and apart", () => {
-  const entry = (subject: string, name: string) => ({
-    collection: "..",
-    dataset: "a/b",
-    subject,
-    session: "",
-    image: { name, image_path: "", modality: "T1w", image_info: null, associated_masks: null },
-    imageId: `${subject}${name}`,
-    subjectId: subject,
-  });
-  const paths = [
-    ...preparedPaths([entry("s:1", "x.nii"), entry("s?1", "x.nii.gz"), entry("s1", "X.nii")]).values(),
-  ];
-  assert.deepEqual(paths, ["_/a_b/s_1/_/x.zarr", "_/a_b/s_1/_/x-2.zarr", "_/a_b/s1/_/X.zarr"]);
-});

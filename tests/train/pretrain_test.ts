@@ -144,7 +144,7 @@ gpuTest(
       );
       console.log(`patches ready: ${depths}, waited ${waits.map((ms) => ms.toFixed(2))} ms`);
       assert.ok(depths.every((depth) => depth >= 1), "every step after the first finds its patch read ahead");
-      assert.ok(Math.max(...waits) < 0.05 * stepMs, "and does not wait for them");
+      assert.ok(Math.max(...waits) < 0.25 * stepMs, "and does not wait for them");
       assert.ok(stepMs > 100, `steps of ${stepMs} ms are too short to show anything`);
       assert.ok(Number(at(0.95)) < 50, "95 % of the ticks come less than 50 ms late");
     }),
