@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { temporaryFolder } from "../support/spawn.ts";
 import { addCounts, countJunit, formatCounts, noCounts, parseCounts } from "./counts.ts";
 import { folderCoverage, hasStatements, parseLcov } from "./coverage.ts";
-import { denoStage, programStage, type StageContext, testStage } from "./stages.ts";
+import { denoStage, judgeExit, programStage, type StageContext, testStage } from "./stages.ts";
 
 /** A folder that stands for a checkout, and what its stages print. */
 function checkout(files: Readonly<Record<string, string>>) {
@@ -64,6 +64,27 @@ Deno.test("testStage() counts a process that dies as a failure", async () => {
   const counts = await testStage("tests", { paths: ["tests"] }).run(it.context);
   assert.deepEqual(counts, { passed: 0, failed: 1, skipped: 0 });
   assert.ok(it.lines.some((line) => line.includes("left no report")));
+});
+
+Deno.test("testStage() counts a process that crashes in a test as a failure", async () => {
+  using it = checkout({
+    "tests/a_test.ts": `Deno.test("a", () => {});`,
+    "tests/b_test.ts": `Deno.test("b", () => Deno.kill(Deno.pid, "SIGABRT"));`,
+  });
+  const stage = testStage("tests", { paths: ["tests"] });
+  assert.deepEqual(await stage.run(it.context), { ...noCounts, failed: 1 });
+});
+
+Deno.test("judgeExit() tells a crash behind a clean report from other failures", () => {
+  const clean = { passed: 3, failed: 0, skipped: 1 }, lines: string[] = [];
+  const judge = (code: number, counts = clean) => judgeExit("tests", code, counts, (l) => void lines.push(l));
+  assert.deepEqual(judge(0), clean);
+  assert.deepEqual(lines, []);
+  assert.deepEqual(judge(134), clean);
+  assert.match(lines.at(-1)!, /crashed at its exit \(code 134\)/);
+  assert.deepEqual(judge(1), { ...clean, failed: 1 });
+  assert.deepEqual(judge(137), { ...clean, failed: 1 });
+  assert.deepEqual(judge(134, { ...clean, failed: 2 }), { ...clean, failed: 2 });
 });
 
 Deno.test("testStage() does nothing when no path exists", async () => {
