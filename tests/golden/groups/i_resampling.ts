@@ -1,7 +1,8 @@
-import { resampledShape, resampleImage, type ResampleOptions, separateZ } from "../../../data/resample.ts";
+import { resampledShape, type ResampleOptions, separateZ } from "../../../data/resample.ts";
 import { resampleLabels } from "../../../data/resample_labels.ts";
 import type { InterpolationOrder } from "../../../data/spline_axis.ts";
 import { type Dims3, voxelCount } from "../../../data/volume.ts";
+import { resamplers } from "../resamplers.ts";
 import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
 
 interface SpacingRow {
@@ -9,11 +10,11 @@ interface SpacingRow {
   readonly new_spacing: Dims3;
 }
 
-/** Resampling of images and label maps, and the decision tables beside them. */
-export function run(group: GoldenGroup, check: Checker): Promise<void> {
+/** Resampling of images (on the processor and on the GPU) and label maps, and the decision tables beside them. */
+export async function run(group: GoldenGroup, check: Checker): Promise<void> {
   for (const golden of group.manifest.cases) {
     if (golden.op === "resample_data" || golden.op === "resample_label_map") {
-      resampleCase(group, golden, check);
+      await resampleCase(group, golden, check);
     } else check.miss(golden.id, golden.op, "unknown op");
   }
   const decisions = (group.manifest.separate_z_decisions ?? []) as (SpacingRow & {
@@ -38,10 +39,9 @@ export function run(group: GoldenGroup, check: Checker): Promise<void> {
       row.new_shape,
     );
   });
-  return Promise.resolve();
 }
 
-function resampleCase(group: GoldenGroup, golden: GoldenCase, check: Checker): void {
+async function resampleCase(group: GoldenGroup, golden: GoldenCase, check: Checker): Promise<void> {
   const attributes = golden.attributes;
   const spacing = attributes.spacing as Dims3, newSpacing = attributes.new_spacing as Dims3;
   const { data, shape } = group.tensor(golden.inputs.data);
@@ -58,8 +58,10 @@ function resampleCase(group: GoldenGroup, golden: GoldenCase, check: Checker): v
   check.equal(golden.id, "separate_z", decision, { separate: attributes.separate_z, axis: attributes.axis });
   const values = Float32Array.from(data as ArrayLike<number>, Number);
   if (golden.op === "resample_data") {
-    const resampled = resampleImage(values, oldShape, newShape, spacing, newSpacing, options);
-    check.close(golden.id, "resampled", resampled, golden.outputs.resampled);
+    for (const { where, resample } of await resamplers(options)) {
+      const resampled = await resample(values, oldShape, newShape, spacing, newSpacing);
+      check.close(golden.id, `resampled${where}`, resampled, golden.outputs.resampled);
+    }
     return;
   }
   const voxels = voxelCount(oldShape), labels = Int32Array.from(values);

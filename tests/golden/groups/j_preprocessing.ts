@@ -2,6 +2,7 @@ import { cropLabels, cropToNonzero, fillHoles, nonzeroMask } from "../../../data
 import { intensityStatistics, rescaleTo01, zScore } from "../../../data/normalize.ts";
 import { preprocessArray } from "../../../data/preprocess_array.ts";
 import { type Dims3, voxelCount } from "../../../data/volume.ts";
+import { type Resampler, resamplers } from "../resamplers.ts";
 import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
 
 type CaseTest = (group: GoldenGroup, golden: GoldenCase, check: Checker) => void | Promise<void>;
@@ -13,7 +14,7 @@ const OPS: Readonly<Record<string, CaseTest>> = {
   preprocess_chain: chainCase,
 };
 
-/** Cropping, normalisation and the whole chain of preprocessing. */
+/** Cropping, normalisation and the whole chain of preprocessing, with resampling on the processor and on the GPU. */
 export async function run(group: GoldenGroup, check: Checker): Promise<void> {
   for (const golden of group.manifest.cases) {
     const test = OPS[golden.op];
@@ -84,6 +85,15 @@ function rescaleCase(group: GoldenGroup, golden: GoldenCase, check: Checker): vo
 }
 
 async function chainCase(group: GoldenGroup, golden: GoldenCase, check: Checker): Promise<void> {
+  for (const resampler of await resamplers()) await chainWith(resampler, group, golden, check);
+}
+
+async function chainWith(
+  { where, resample }: Resampler,
+  group: GoldenGroup,
+  golden: GoldenCase,
+  check: Checker,
+): Promise<void> {
   const { data, shape } = floats(group, golden, "data");
   const { attributes, outputs } = golden;
   const label = labels(group, golden, "label");
@@ -92,15 +102,21 @@ async function chainCase(group: GoldenGroup, golden: GoldenCase, check: Checker)
     targetSpacing: attributes.target_spacing as Dims3 | null,
     transpose: attributes.transpose_forward as Dims3,
     useMask: attributes.use_mask_for_norm as boolean,
+    resampler: resample,
     ...(label ? { masks: { anatomy: label } } : {}),
   });
-  if (!result) return check.miss(golden.id, "data_out", "no non-zero voxel");
+  if (!result) return check.miss(golden.id, `data_out${where}`, "no non-zero voxel");
   const box = result.box.start.map((start, axis) => [start, result.box.stop[axis]]);
   check.equal(golden.id, "bbox", box, attributes.bbox);
   check.equal(golden.id, "new_shape", result.shape, attributes.new_shape);
   check.equal(golden.id, "voxels", result.data.length % voxelCount(result.shape), 0);
-  check.close(golden.id, "data_out", result.data, outputs.data_out);
+  check.close(golden.id, `data_out${where}`, result.data, outputs.data_out);
   if (outputs.label_out_plus1) {
-    check.close(golden.id, "label_out_plus1", plusOne(result.masks!.anatomy!), outputs.label_out_plus1);
+    check.close(
+      golden.id,
+      `label_out_plus1${where}`,
+      plusOne(result.masks!.anatomy!),
+      outputs.label_out_plus1,
+    );
   }
 }
