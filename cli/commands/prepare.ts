@@ -50,6 +50,10 @@ export function prepareCommand(context: CommandContext): CommandUnknownOpts {
       "memory that images in work may take (default: 3/4 of the machine's)",
       positiveNumber,
     )
+    .addOption(
+      new Option("--resample <where>", "auto (the GPU when there is one), gpu or cpu")
+        .choices(["auto", "gpu", "cpu"] as const).default("auto" as const),
+    )
     .option("--part <i/n>", "prepare part i of n, i from 0; then: spark3d prepare merge STORE")
     .addOption(jsonOption())
     .action(async (source, options) => {
@@ -58,8 +62,10 @@ export function prepareCommand(context: CommandContext): CommandUnknownOpts {
       const { output } = context;
       const part = await readPart(options.part);
       const filters = await readFilters(options);
+      const { resampleWorker } = await import("../resample_choice.ts");
       using signal = stopSignal((received) => output.log(`${received}: stopping after the volumes in work`));
       await makeWritableFolder(out);
+      const workerUrl = await resampleWorker(options.resample, output);
       const prepared = await prepareData({
         source,
         out,
@@ -72,6 +78,7 @@ export function prepareCommand(context: CommandContext): CommandUnknownOpts {
         workers,
         memoryBytes: memory === undefined ? undefined : memory * 2 ** 30,
         part,
+        workerUrl,
         signal,
       }, output);
       const facts = preparedFacts(prepared);

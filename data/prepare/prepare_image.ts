@@ -32,9 +32,12 @@ export async function prepareImage(
   }
 }
 
+/** Actions whose failure is no image's fault: writing to the store, resampling on a device. */
+const RUN_ACTIONS = new Set(["write", "resample"]);
+
 /** What is wrong with an image; rethrows what is not the image's fault, such as a full disk. */
 function rejectionOf(error: unknown, file: string): DataErrorFields {
-  if (error instanceof DataError && error.action !== "write") return error.fields();
+  if (error instanceof DataError && !RUN_ACTIONS.has(error.action)) return error.fields();
   const outOfMemory = error instanceof RangeError && /allocation|array length/i.test(error.message);
   if (!outOfMemory) throw error;
   return { file, found: "not enough memory", wanted: "room for its voxels", remedy: "downsample it" };
