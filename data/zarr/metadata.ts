@@ -54,7 +54,7 @@ export function zarrJson(metadata: ZarrMetadata): string {
     name: "sharding_indexed",
     configuration: {
       chunk_shape: innerShape,
-      codecs: [bytes, { name: "zstd", configuration: { level: ZSTD_LEVEL, checksum: false } }],
+      codecs: [bytes, { name: "zstd", configuration: { level: ZSTD_LEVEL, checksum: true } }],
       index_codecs: [{ name: "bytes", configuration: { endian: "little" } }, { name: "crc32c" }],
       index_location: "end",
     },
@@ -85,8 +85,8 @@ interface Codec {
   readonly configuration?: {
     readonly endian?: string;
     readonly chunk_shape?: unknown;
-    readonly codecs?: readonly Codec[];
-    readonly index_codecs?: readonly Codec[];
+    readonly codecs?: unknown;
+    readonly index_codecs?: unknown;
     readonly index_location?: string;
   };
 }
@@ -147,14 +147,18 @@ function chunkLayout(
   const shard = codec?.configuration;
   if (codec?.name !== "sharding_indexed" || !isShape(shard?.chunk_shape)) return null;
   const inner = shard.chunk_shape;
-  const [first, second, ...more] = shard.codecs ?? [];
-  const [index, checksum, ...others] = shard.index_codecs ?? [];
+  const [first, second, ...more] = codecList(shard.codecs);
+  const [index, checksum, ...others] = codecList(shard.index_codecs);
   const chunks = isBytes(first, dtype) && second?.name === "zstd" && more.length === 0;
   const indexed = isBytes(index, "float32") && checksum?.name === "crc32c" && others.length === 0;
   const atEnd = (shard.index_location ?? "end") === "end";
   const grid = chunkGrid(shape, inner);
   const whole = outer.every((size, axis) => size === inner[axis] * grid[axis]);
   return chunks && indexed && atEnd && whole ? { compression: "zstd", innerShape: inner } : null;
+}
+
+function codecList(value: unknown): readonly (Codec | undefined)[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function isBytes(codec: Codec | undefined, dtype: ArrayType): boolean {

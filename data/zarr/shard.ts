@@ -9,7 +9,7 @@ import type { ArrayType } from "./types.ts";
 const MISSING = 2n ** 64n - 1n;
 
 /**
- * Pieces of a shard file, one after another: the compressed inner chunks in C order, then the index. Chunks that reach over the edge
+ * Pieces of a shard file, one after another: the compressed inner chunks in C order, each with a checksum, then the index. Chunks that reach over the edge
  * of the array are filled with 0; a chunk of zeros only is left out.
  *
  * @param data `[D, H, W]`
@@ -37,7 +37,7 @@ export function* shardPieces(
           continue;
         }
         const packed = zstdCompressSync(bytes, {
-          params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+          params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
         });
         index[entry++] = BigInt(written);
         index[entry++] = BigInt(packed.length);

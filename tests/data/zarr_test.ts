@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { DataError } from "../../data/errors.ts";
 import { hashRandom, type Rng } from "../../data/random.ts";
 import { type Dims3, voxelCount } from "../../data/volume.ts";
 import { crc32c } from "../../data/zarr/crc32c.ts";
@@ -187,6 +188,36 @@ Deno.test("ZarrArray.open() refuses missing, damaged, shortened and foreign arra
     await Deno.truncate(`${path}/c/0/0/0`, 10);
     assert.throws(() => ZarrArray.open(path), /found 10 bytes, wanted at least 20 bytes/);
     await foreign([...common, ['"zstd"', '"gzip"'], ["crc32c", "none"], ['"end"', '"start"']]);
+  }));
+
+Deno.test("ZarrArray refuses mutated arrays or reads what was written, never anything else", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/a.zarr`, shape: Dims3 = [5, 66, 70], random = hashRandom(12);
+    const { data, rounded } = sampleArray(shape, "float16", random);
+    await writeZarrArray(path, data, shape, { dtype: "float16", compression: "zstd" });
+    let refused = 0;
+    for (const name of ["c/0/0/0", "zarr.json"]) {
+      const good = await Deno.readFile(`${path}/${name}`);
+      for (let trial = 0; trial < 600; trial++) {
+        const bytes = good.slice(0, trial % 5 === 0 ? random.int(0, good.length) : good.length);
+        for (let change = random.int(1, 3); change > 0 && bytes.length > 0; change--) {
+          bytes[random.int(0, bytes.length - 1)] = name === "zarr.json"
+            ? random.int(32, 126)
+            : random.int(0, 255);
+        }
+        await Deno.writeFile(`${path}/${name}`, bytes);
+        try {
+          using array = ZarrArray.open(path);
+          const read = array.readBox([0, 0, 0], shape);
+          assertAllClose(read, rounded, EXACT, `${name}, trial ${trial}`);
+        } catch (error) {
+          assert.ok(error instanceof DataError, `${name}, trial ${trial}: ${error}`);
+          refused++;
+        }
+      }
+      await Deno.writeFile(`${path}/${name}`, good);
+    }
+    assert.ok(refused > 800, `${refused} of 1200`);
   }));
 
 Deno.test("writeZarrArray() refuses wrong lengths and labels that do not fit, and leaves nothing behind", () =>
