@@ -1,5 +1,5 @@
 import { DataError } from "../errors.ts";
-import { bidsSuffix, imageStem } from "../image_names.ts";
+import { bidsSuffix } from "../image_names.ts";
 import { bidsPlace, DEFAULT_SESSION } from "./bids_name.ts";
 import type { CollectionBuilder } from "./collection_builder.ts";
 import type { DiscoverOptions } from "./discover.ts";

@@ -1,19 +1,10 @@
 import { DataError } from "../../errors.ts";
+import type { ScalarType } from "../scalar_types.ts";
 import { geometryAffine } from "./geometry.ts";
 import { type Affine, affineDeterminant, columnNorms, type Dims3 } from "../../volume.ts";
 
 /** Scalar voxel types of NIfTI that can be read and written. */
-export type NiftiDatatype =
-  | "uint8"
-  | "int8"
-  | "uint16"
-  | "int16"
-  | "uint32"
-  | "int32"
-  | "uint64"
-  | "int64"
-  | "float32"
-  | "float64";
+export type NiftiDatatype = ScalarType;
 
 /** NIfTI code and bytes of every scalar voxel type (nifti1.h, DT_*). */
 export const NIFTI_DATATYPES: Readonly<

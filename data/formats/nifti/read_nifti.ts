@@ -1,6 +1,7 @@
 import { filePieces, inflateStart, isGzip, readStart } from "../byte_pieces.ts";
 import { DataError, toDataError } from "../../errors.ts";
-import { DEFAULT_MAX_BYTES, type ReadImageOptions } from "../image_header.ts";
+import { checkSize, checkVolumeChoice } from "../check_size.ts";
+import type { ReadImageOptions } from "../image_header.ts";
 import { decodeVoxels } from "./decode.ts";
 import { NIFTI_DATATYPES, NIFTI_HEADER_BYTES, type NiftiHeader, parseNiftiHeader } from "./header.ts";
 import { makeVolume, type Volume, voxelCount } from "../../volume.ts";
@@ -12,9 +13,6 @@ export interface NiftiFileHeader extends NiftiHeader {
   /** Bytes of the decompressed file up to the last voxel. */
   readonly contentBytes: number;
 }
-
-/** Deflate cannot expand by more than about 1032 (RFC 1951: 258 bytes from two bits). */
-const MAX_DEFLATE_RATIO = 1032;
 
 /** First bytes of a file to look at: enough for the header in any .nii.gz but those with a long comment. */
 const START_BYTES = 4096;
@@ -46,40 +44,15 @@ export async function readNiftiHeader(
     : start;
   const header = parseNiftiHeader(head, path);
   const contentBytes = header.voxelOffset + header.volumes * volumeBytes(header);
-  checkSize(path, { ...header, gzip, fileBytes, contentBytes }, options.maxBytes ?? DEFAULT_MAX_BYTES);
+  const voxelBytes = NIFTI_DATATYPES[header.datatype].bytes;
+  const packing = gzip ? "deflate" : "none";
+  checkSize(path, { ...header, voxelBytes, fileBytes, contentBytes, packing }, options.maxBytes);
   return { ...header, gzip, fileBytes, contentBytes };
 }
 
 /** Bytes of one volume as stored. */
 function volumeBytes({ shape, datatype }: NiftiHeader): number {
   return voxelCount(shape) * NIFTI_DATATYPES[datatype].bytes;
-}
-
-function checkSize(path: string, header: NiftiFileHeader, maxBytes: number): void {
-  const { shape, volumes, datatype, gzip, fileBytes, contentBytes } = header;
-  const sizes = [shape[2], shape[1], shape[0], ...(volumes > 1 ? [volumes] : [])].join("x");
-  const promise = `a header that promises ${contentBytes} bytes (${sizes} ${datatype})`;
-  const available = gzip ? fileBytes * MAX_DEFLATE_RATIO : fileBytes;
-  if (contentBytes > available) {
-    const limit = gzip
-      ? `at most ${available} bytes, all that ${fileBytes} compressed bytes can hold`
-      : `${fileBytes} bytes of file`;
-    throw new DataError({
-      file: path,
-      found: promise,
-      wanted: limit,
-      remedy: "the file is truncated or damaged: copy it again",
-    });
-  }
-  const needed = Math.max(volumeBytes(header), 4 * voxelCount(shape));
-  if (needed > maxBytes) {
-    throw new DataError({
-      file: path,
-      found: `${promise}, ${needed} in memory`,
-      wanted: `at most ${maxBytes} bytes`,
-      remedy: "downsample it, or raise maxBytes if the machine has the memory",
-    });
-  }
 }
 
 /**
@@ -91,23 +64,10 @@ function checkSize(path: string, header: NiftiFileHeader, maxBytes: number): voi
  */
 export async function readNifti(path: string, options: ReadImageOptions = {}): Promise<Volume> {
   const header = await readNiftiHeader(path, options);
-  const { volumes, shape } = header;
-  const { volume } = options;
-  if (volume === undefined ? volumes > 1 : !(Number.isInteger(volume) && volume >= 0 && volume < volumes)) {
-    const sizes = [shape[2], shape[1], shape[0], volumes].join("x");
-    throw new DataError({
-      file: path,
-      found: `shape ${sizes}`,
-      wanted: volume === undefined
-        ? "a 3-D image (trailing sizes of 1 are fine)"
-        : `a file with a volume ${volume} (the first is 0)`,
-      remedy: volume === undefined ? "choose one of its volumes, or split it" : "choose another volume",
-    });
-  }
-  const bytes = await readVoxelBytes(path, header, volume ?? 0);
+  const bytes = await readVoxelBytes(path, header, checkVolumeChoice(path, header, options.volume));
   const { version, pixdim, qformCode, quaternion, sformCode, sform, xyztUnits } = header;
   const geometry = { version, pixdim, qformCode, quaternion, sformCode, sform, xyztUnits };
-  return makeVolume(decodeVoxels(bytes, header), shape, header.affine, geometry);
+  return makeVolume(decodeVoxels(bytes, header), header.shape, header.affine, geometry);
 }
 
 /** Reads exactly the voxels of one volume; after the last one also the checksum at the end of a gzip stream, which zlib verifies. */
