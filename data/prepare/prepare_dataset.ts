@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
-import { cleanTemporary, makeFolder } from "../atomic.ts";
+import { cleanTemporary, makeFolder, writeFileAtomic } from "../atomic.ts";
 import { discover } from "../discovery/mod.ts";
 import { DataError } from "../errors.ts";
 import type { Rejection } from "../filters/mod.ts";
-import { type PretrainData, readPretrainData, writePretrainData } from "../pretrain_data.ts";
+import { type PretrainData, writePretrainData } from "../pretrain_data.ts";
 import { SPLIT_SEED } from "../split.ts";
 import { STORE_FILE, type StoreVolume } from "../store_index.ts";
 import { readZarrMetadata } from "../zarr/mod.ts";
@@ -25,14 +25,18 @@ import { imageSettings, imageTasks, memoryReason } from "./plan_images.ts";
 import { finishedVolume } from "./prepare_image.ts";
 import { type Survey, surveyImages } from "./survey.ts";
 
+/** Name of the file that lists what discovery passed over, such as derivatives. */
+const LEFT_OUT_FILE = "left_out.jsonl";
+
 /**
  * Prepares a data set for training: lists the images, reads all headers, filters, plans, preprocesses each image on a worker thread into
  * a Zarr array, and splits by subject.
  *
- * Writes store.json, report.jsonl (what became of every image), pretrain_data.json (as found), pretrain_data__CONFIGURATION.json (as
- * prepared), dataset_fingerprint.json, nnsslPlans.json and splits_final.json. An image that was finished by an earlier run with the same
- * settings is not done again; one that cannot be used is listed with its reason and the others go on. The result has the same bytes
- * whatever the number of threads and however often the run was interrupted.
+ * Writes store.json, report.jsonl (what became of every image), left_out.jsonl (files that are none, such as derivatives),
+ * pretrain_data.json (as found), pretrain_data__CONFIGURATION.json (as prepared), dataset_fingerprint.json, nnsslPlans.json and
+ * splits_final.json. An image that was finished by an earlier run with the same settings is not done again; one that cannot be used is
+ * listed with its reason and the others go on. The result has the same bytes whatever the number of threads and however often the run
+ * was interrupted.
  *
  * With `part`, only that part of the images is prepared, and `mergeParts` writes the files of the whole.
  *
@@ -40,12 +44,18 @@ import { type Survey, surveyImages } from "./survey.ts";
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PreparedDataset> {
   const { source, out, part } = options;
-  const data = source.endsWith(".json")
-    ? await readPretrainData(source)
-    : await discover(source, { name: options.name });
+  const leftOut: { file: string; reason: string }[] = [];
+  const data = await discover(source, {
+    name: options.name,
+    onLeftOut: (file, reason) => leftOut.push({ file, reason }),
+  });
   await makeFolder(out);
   if (!part) await cleanTemporary(out);
   await writePretrainData(`${out}/pretrain_data.json`, data);
+  await writeFileAtomic(
+    `${out}/${LEFT_OUT_FILE}`,
+    leftOut.map((line) => JSON.stringify(line) + "\n").join(""),
+  );
 
   const orientation = options.orientation === undefined ? "RAS" : options.orientation;
   const { maxBytes, onSurvey, signal, filters = {} } = options;
@@ -77,6 +87,11 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   }
   const { index, warnings } = await writeOutputs(out, data, facts, outcome);
   await removeParts(out);
+  const [first] = leftOut;
+  if (first) {
+    const more = leftOut.length === 1 ? "" : ` and ${leftOut.length - 1} more, see ${LEFT_OUT_FILE}`;
+    warnings.push(`Not taken as a training image: ${first.file} (${first.reason})${more}`);
+  }
   return { ...done, index, rejectedByRule: countRejections(facts, outcome), warnings };
 }
 
