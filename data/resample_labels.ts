@@ -68,30 +68,49 @@ function gatherNearest(labels: Int32Array, shape: Dims3, newShape: Dims3): Int32
   return output;
 }
 
-/** Trilinear indicator of all labels at once: a voxel has at most eight neighbours, so at most eight candidates. */
+/** Both neighbours of every output sample along an axis, edges clamped, and their weights, `[outputSize, 2]`. */
+function neighbours(inputSize: number, outputSize: number): { indices: Int32Array; weights: Float64Array } {
+  const { first, weights } = linearTaps(inputSize, outputSize);
+  const indices = new Int32Array(2 * outputSize);
+  for (let i = 0; i < indices.length; i++) {
+    indices[i] = Math.min(Math.max(first[i >> 1] + (i & 1) - 1, 0), inputSize - 1);
+  }
+  return { indices, weights };
+}
+
+/** Trilinear indicator of all labels at once: a voxel has at most eight neighbours, so at most eight candidates; mostly they agree. */
 function resizeLinear(
   labels: Int32Array,
   shape: Dims3,
   newShape: Dims3,
   wins: (share: number) => boolean,
 ): Int32Array {
-  const [zTaps, yTaps, xTaps] = shape.map((size, axis) => linearTaps(size, newShape[axis]));
-  const clamp = (padded: number, size: number) => Math.min(Math.max(padded - 1, 0), size - 1);
+  const [zs, ys, xs] = shape.map((size, axis) => neighbours(size, newShape[axis]));
   const output = new Int32Array(voxelCount(newShape));
-  const corner = new Int32Array(8), weight = new Float64Array(8);
+  const corner = new Int32Array(8), weight = new Float64Array(8), rows = new Int32Array(4);
   let to = 0;
   for (let z = 0; z < newShape[0]; z++) {
     for (let y = 0; y < newShape[1]; y++) {
+      for (let n = 0; n < 4; n++) {
+        rows[n] = (zs.indices[2 * z + (n >> 1)] * shape[1] + ys.indices[2 * y + (n & 1)]) * shape[2];
+      }
+      const [a, b, c, d] = rows;
       for (let x = 0; x < newShape[2]; x++, to++) {
-        let same = true;
-        for (let n = 0; n < 8; n++) {
-          const dz = n >> 2, dy = (n >> 1) & 1, dx = n & 1;
-          const row = clamp(zTaps.first[z] + dz, shape[0]) * shape[1] + clamp(yTaps.first[y] + dy, shape[1]);
-          corner[n] = labels[row * shape[2] + clamp(xTaps.first[x] + dx, shape[2])];
-          weight[n] = zTaps.weights[2 * z + dz] * yTaps.weights[2 * y + dy] * xTaps.weights[2 * x + dx];
-          if (corner[n] !== corner[0]) same = false;
+        const left = xs.indices[2 * x], right = xs.indices[2 * x + 1];
+        const label = labels[a + left];
+        const same = label === labels[a + right] && label === labels[b + left] &&
+          label === labels[b + right] && label === labels[c + left] && label === labels[c + right] &&
+          label === labels[d + left] && label === labels[d + right];
+        if (same) {
+          output[to] = label;
+          continue;
         }
-        output[to] = same ? corner[0] : largestWinner(corner, weight, wins);
+        for (let n = 0; n < 8; n++) {
+          corner[n] = labels[rows[n >> 1] + (n & 1 ? right : left)];
+          weight[n] = zs.weights[2 * z + (n >> 2)] * ys.weights[2 * y + ((n >> 1) & 1)] *
+            xs.weights[2 * x + (n & 1)];
+        }
+        output[to] = largestWinner(corner, weight, wins);
       }
     }
   }
