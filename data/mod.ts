@@ -58,6 +58,15 @@ export {
   readPretrainData,
   writePretrainData,
 } from "./pretrain_data.ts";
+export {
+  type CollectedReport,
+  type CollectOptions,
+  collectReport,
+  type ReportNumbers,
+  type ReportOptions,
+  writeReport,
+  type WrittenReport,
+} from "./report/mod.ts";
 export { resampledShape, resampleImage, type ResampleOptions, separateZ } from "./resample.ts";
 export { resampleLabels } from "./resample_labels.ts";
 export { splitSubjects, type SubjectSplit, validationCount } from "./split.ts";

@@ -76,7 +76,16 @@ export async function writeMadeStore(folder: string, made: MadeStore): Promise<v
     }
     const shape = image.shape ?? [4, 4, 4], spacing = image.spacing ?? [1, 1, 1];
     const path = `${collection}/${dataset}/${subject}/${session}/${number}.zarr`;
-    volumes.push({ id, subject: subjectId, modality, path, shape, spacing, bytes: 128, sha256: "0".repeat(64) });
+    volumes.push({
+      id,
+      subject: subjectId,
+      modality,
+      path,
+      shape,
+      spacing,
+      bytes: 128,
+      sha256: "0".repeat(64),
+    });
     const { warnings, sourceShape, sourceSpacing } = image;
     lines.push(
       JSON.stringify({ id, file, status: "prepared", warnings, shape, spacing, sourceShape, sourceSpacing }),
