@@ -58,9 +58,8 @@ export function fillHoles(mask: Uint8Array, shape: Dims3): Uint8Array {
   }
   while (top > 0) {
     const at = stack[--top];
-    const x = at % w;
-    const y = Math.floor(at / w) % h;
-    const z = Math.floor(at / plane);
+    const z = (at / plane) | 0, within = at - z * plane;
+    const y = (within / w) | 0, x = within - y * w;
     if (x > 0) push(at - 1);
     if (x < w - 1) push(at + 1);
     if (y > 0) push(at - w);
