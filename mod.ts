@@ -21,6 +21,7 @@ export {
   type PrepareOptions,
 } from "./data/prepare/mod.ts";
 export { type DatasetStore, openStore } from "./data/store.ts";
+export { collectReport, type ReportNumbers, writeReport } from "./data/report/mod.ts";
 export { generatePhantom, type Phantom, writePhantomCohort } from "./data/phantom/mod.ts";
 export { DataError } from "./data/errors.ts";
 

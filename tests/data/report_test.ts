@@ -364,6 +364,31 @@ Deno.test("slicePicture() draws the middle slices upright whichever way the axes
   assert.ok(flat.data.every((value) => value === 0 || value === 128));
 });
 
+Deno.test("a report of many centres and reasons shows the large ones and folds the others, leaving none out", () =>
+  withFolder(async (store) => {
+    const images = Array.from({ length: 60 }, (_, i): MadeImage => ({
+      dataset: `centre ${String(Math.min(i, 44)).padStart(2, "0")}`, // 44 with one image, one with 16
+      subject: `s${i}`,
+      ...(i < 15 ? { rejected: { reason: `fault ${String.fromCharCode(97 + i)}` } } : {}),
+    }));
+    await writeMadeStore(store, { images });
+    await writeReport({ store, sheet: 0 });
+    const page = parseWellFormed(await Deno.readTextFile(`${store}/report/report.html`));
+    const figure = [...elementsOf(page)].find(({ attributes }) =>
+      attributes["aria-labelledby"]?.startsWith("centres-")
+    )!;
+    assert.match(
+      textOf(figure).replace(/\s+/g, " "),
+      /centre 44 16 \(36 %\) .*centre 32 1 \(2 %\) 11 other centres 11 \(24 %\)$/,
+    );
+    const bars = [...elementsOf(figure)].filter(({ name }) => name === "rect");
+    assert.deepEqual(Map.groupBy(bars, (bar) => bar.attributes.class).get("rest")?.length, 1);
+    assert.equal(bars.length, 20);
+    const details = [...elementsOf(page)].filter(({ name }) => name === "details").map(textOf);
+    assert.ok(details.some((text) => text.startsWith("3 more reasons") && text.includes("fault o")));
+    assert.ok(details.every((text) => !text.includes("fault a")));
+  }));
+
 Deno.test("a report on 20,000 images takes seconds", () =>
   withFolder(async (store) => {
     await writeMadeStore(store, { images: clinicalImages(20_000, 2) });
