@@ -25,3 +25,6 @@ export function storeOf({ accumulate }: Pick<LowerRequest<never>, "accumulate">,
       } }`,
   };
 }
+
+/** The store of results that are always written. */
+export const WRITE: Store = { params: {}, into: store };

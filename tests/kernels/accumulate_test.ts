@@ -5,6 +5,7 @@ import { compile } from "../../kernels/graph/plan.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { add } from "../../kernels/ops/add/op.ts";
+import { conv3dWeightGradient } from "../../kernels/ops/conv3d/gradients.ts";
 import { instanceNormGradient } from "../../kernels/ops/instance_norm/gradient.ts";
 import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
 import { tokenGradient } from "../../kernels/ops/mask/op.ts";
@@ -143,6 +144,8 @@ Deno.test("gradients are summed as soon as they are there, not at the end of the
   assert.equal(plan.report.transientBytes, 4 * N);
 });
 
+/** Many channels make one chunk of rows, summed straight onto the accumulators; few make several. */
+const convolution = { kernel: [3, 3, 3], stride: [1, 1, 1], bias: true, inputs: 1 };
 const norm = { eps: 1e-5, affine: true, residual: false, masked: false, slope: 1 };
 /** x, statistics and dy of a norm's gradient. */
 const normShapes = (x: number[]) => [x, [...x.slice(0, 2), 4], x];
@@ -158,6 +161,16 @@ const cases: readonly { op: OpDef<never>; attrs: unknown; inputs: readonly numbe
     inputs: [[1, 2, 2, 2, 3]],
   },
   { op: leakyRelu as OpDef<never>, attrs: slope, inputs: [[700]] },
+  {
+    op: conv3dWeightGradient as OpDef<never>,
+    attrs: convolution,
+    inputs: [[2, 5, 3, 4, 6], [2, 6, 3, 4, 6]],
+  },
+  {
+    op: conv3dWeightGradient as OpDef<never>,
+    attrs: convolution,
+    inputs: [[1, 64, 4, 4, 4], [1, 60, 4, 4, 4]],
+  },
 ];
 
 for (const { op, attrs, inputs } of cases) {

@@ -225,6 +225,18 @@ Deno.test("lowerWeightGradient() shares texts between layers", () => {
   assert.equal(new Set(texts.map(({ kernels }) => kernels[0].source)).size, 1);
 });
 
+Deno.test("lowerWeightGradient() shares texts between small layers of a software device", () => {
+  const device = { ...plainDevice, software: true };
+  const texts = [[4, 48], [8, 24], [16, 12], [1, 6]].map(([c, e]) => lowerCube(c, e, 3, device).kernels);
+  assert.equal(new Set(texts.flat().map(({ source }) => source)).size, 2);
+});
+
+Deno.test("lowerWeightGradient() needs no second stage where channels keep the device busy", () => {
+  const device = { ...plainDevice, software: true };
+  assert.equal(lowerCube(64, 8, 3, device).kernels.length, 1);
+  assert.equal(lowerCube(4, 8, 3, device).kernels.length, 2);
+});
+
 Deno.test("lowerWeightGradient() copies blocks with borders where that takes little of what can be bound", () => {
   const at: BlockGrid = { grid: [5, 5, 5], kept: 32 };
   const { spec } = blockInput(1, 16, [20, 20, 20], at);

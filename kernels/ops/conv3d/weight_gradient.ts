@@ -8,7 +8,7 @@ import {
   type TensorSpec,
 } from "../../spec.ts";
 import { type KernelDraft, output, scratch } from "../../wgsl/module.ts";
-import { type Store, storeOf } from "../accumulation.ts";
+import { type Store, WRITE } from "../accumulation.ts";
 import { channelTotals } from "./bias_gradient.ts";
 import { borderKernel } from "./border.wgsl.ts";
 import { type ConvGeometry, volumeOf } from "./geometry.ts";
@@ -89,12 +89,16 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
   }));
   const direct = sums.every(({ chunks }) => chunks === 1);
   const summing = draft.bias ? tasks.findIndex(({ pair }) => !pair.mirrored) : -1; // adds up dy
-  const totals = (access: Access) =>
-    direct ? output(1, "db") : scratch(scratches.length + 1, "totals", access);
-  const written = storeOf({ accumulate: [] }, 0);
-  const writtenTotals = storeOf({ accumulate: [] }, 1);
-  const partial = (access: Access) =>
-    direct ? output(0, "dw") : scratch(scratches.length, "partials", access);
+  const adds = tasks.map(({ pair, tile }) => !pair.mirrored && (draft.bias || addsAnyway(pair, tile)));
+  const partialAt = direct
+    ? 0
+    : scratches.push(tensor([partialCount({ outChannels, taps, sources: sums })])) - 1;
+  const partial = (access: Access) => direct ? output(0, "dw") : scratch(partialAt, "partials", access);
+  const intoBias = direct && summing >= 0;
+  const totalsAt = intoBias || !adds.includes(true)
+    ? 0
+    : scratches.push(tensor([summing < 0 ? 1 : sums[summing].chunks, outChannels])) - 1;
+  const totals = (access: Access) => intoBias ? output(1, "db") : scratch(totalsAt, "totals", access);
   tasks.forEach((task, i) => {
     const before = sources.slice(0, i).reduce((sum, s) => sum + s.spec.shape[1], 0);
     const place = direct ? { channels, first: before, base: 0 } : {
@@ -113,9 +117,9 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
         to,
         table: draft.table,
         partial: partial("read_write"),
-        store: direct ? draft.stores[0] : written,
-        totals: summing >= 0 && !task.pair.mirrored ? totals("read_write") : null,
-        totalsStore: direct ? draft.stores[1] : writtenTotals,
+        store: direct ? draft.stores[0] : WRITE,
+        totals: adds[i] ? totals("read_write") : null,
+        totalsStore: direct ? draft.stores[1] : WRITE,
         storesTotals: summing === i,
       }));
     }
@@ -137,8 +141,6 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
         store: draft.stores[1],
       },
     }));
-    scratches.push(tensor([partialCount({ outChannels, taps, sources: sums })]));
-    if (summing >= 0) scratches.push(tensor([sums[summing].chunks, outChannels]));
   }
   if (draft.bias && summing < 0) {
     const bias = channelTotals({
@@ -155,6 +157,11 @@ export function lowerWeightGradient(draft: WeightGradientDraft, choose = chooseW
     scratches.push(bias.scratch);
   }
   return { variant: tasks.map(variantOf).join(", "), scratch: scratches, kernels };
+}
+
+/** Whether dy is added up even where nobody wants it: for one text more layers, at 1/27 of the arithmetic. */
+function addsAnyway(pair: Pair, tile: WeightTile): boolean {
+  return tile.common && volumeOf(pair.kernel) > 8;
 }
 
 /** Chunks of rows that are summed apart: as many as keep the device busy. @param most as many as fit */

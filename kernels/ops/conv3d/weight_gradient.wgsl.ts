@@ -136,7 +136,7 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
       haloStep: pair.mirrored ? channels : 1,
       first: draft.first,
       base: draft.base,
-      taps,
+      turns: taps === 1 ? tile.quads * tile.halos : taps,
       flip: { i32: pair.mirrored ? taps - 1 : 0 },
       ...halos.params(),
       ...draft.store.params,
@@ -164,32 +164,46 @@ function sums(tile: WeightTile, taps: number): string[] {
 }
 
 /**
- * Stores the sums tap by tap, in a loop whose length the compiler does not know. 108 stores one after another take llvmpipe
- * 0.2 s to compile, half of what the whole kernel takes, and an array with a varying index far longer.
+ * Stores the sums tap by tap, those of a kernel of one tap pair by pair, in a loop whose length the compiler does not know.
+ * 108 stores one after another take llvmpipe 0.2 s to compile, half of what the whole kernel takes, and an array with a
+ * varying index far longer.
  */
 function storeLines(tile: WeightTile, taps: number, partials: Binding, store: Store): string[] {
-  const lines = [
-    `let start = p.base + ((chunk * ${tile.lanes}u + lane) * p.total + p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
-    `for (var tap = 0u; tap < p.taps; tap++) {`,
-    `let at = start + u32(abs(p.flip - i32(tap)));`,
+  const pairs = times(tile.quads, (q) => times(tile.halos, (c) => [q, c] as const)).flat();
+  const group = (names: readonly string[], quad: string, halo: string) => [
+    `var four = ${names[0]};`,
+    ...names.slice(1).map((name, k) => `four = select(four, ${name}, turn == ${k + 1}u);`),
+    ...times(4, (j) => [
+      `if ((s + ${quad} + ${j}u < p.still) & (h + ${halo} < p.halo)) {`,
+      `let sum = four.${
+        "xyzw"[j]
+      }; let place = at + ((${quad} + ${j}u) * p.stillStep + ${halo} * p.haloStep) * ${taps}u;`,
+      store.into(partials, "place", "sum"),
+      `}`,
+    ]).flat(),
   ];
-  times(tile.quads, (q) =>
-    times(tile.halos, (c) => {
-      const four = `f${q}_${c}`;
-      lines.push(`var ${four} = ${sumName(0, q, c)};`);
-      times(taps - 1, (k) =>
-        lines.push(`${four} = select(${four}, ${sumName(k + 1, q, c)}, tap == ${k + 1}u);`));
-      times(4, (j) =>
-        lines.push(
-          `if ((s + ${4 * q + j}u < p.still) & (h + ${c}u < p.halo)) {`,
-          `let sum = ${four}.${"xyzw"[j]}; let place = at + (${
-            4 * q + j
-          }u * p.stillStep + ${c}u * p.haloStep) * ${taps}u;`,
-          store.into(partials, "place", "sum"),
+  return [
+    `let start = p.base + ((chunk * ${tile.lanes}u + lane) * p.total + p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
+    `for (var turn = 0u; turn < p.turns; turn++) {`,
+    ...(taps === 1
+      ? [
+        `let at = start;`,
+        ...group(
+          pairs.map(([q, c]) => sumName(0, q, c)),
+          `turn / ${tile.halos}u * 4u`,
+          `turn % ${tile.halos}u`,
+        ),
+      ]
+      : [
+        `let at = start + u32(abs(p.flip - i32(turn)));`,
+        ...pairs.flatMap(([q, c]) => [
+          `{`,
+          ...group(times(taps, (k) => sumName(k, q, c)), `${4 * q}u`, `${c}u`),
           `}`,
-        ));
-    }));
-  return [...lines, `}`];
+        ]),
+      ]),
+    `}`,
+  ];
 }
 
 /** Stores the sums of dy: threads of the first halo channels have them all. */

@@ -34,6 +34,8 @@ export interface WeightTile {
   readonly lanes: number;
   /** Whether a tile is as long as a row, so that nothing slides. */
   readonly whole: boolean;
+  /** Whether layers of other shapes have the same tile for the sake of a common text. */
+  readonly common: boolean;
   readonly columns: Columns;
 }
 
@@ -110,12 +112,38 @@ export function chooseWeightTile(pair: Pair, n: number, device: DeviceFacts): We
     unrolledOf(pair, tile) <= Math.max(UNROLLED, taps) &&
     (taps > 8 || tile.quads * tile.halos === 1 || loadsOf(pair, tile).step <= LOADS)
   );
-  const costs = fitting.map((tile) =>
-    device.software
-      ? n * costOf(pair, tile, SOFTWARE) / 8 + COMPILE * unrolledOf(pair, tile)
-      : costOf(pair, tile, GPU)
+  if (!device.software) return cheapest(fitting, (tile) => costOf(pair, tile, GPU));
+  const common = commonTile(pair);
+  return cheapest(
+    [...(common ? [common] : []), ...fitting],
+    (tile) => n * costOf(pair, tile, SOFTWARE) / 8 + (tile.common ? 0 : COMPILE * textOf(pair, tile)),
   );
-  return fitting[costs.indexOf(Math.min(...costs))];
+}
+
+function cheapest(tiles: readonly WeightTile[], cost: (tile: WeightTile) => number): WeightTile {
+  const costs = tiles.map(cost);
+  return tiles[costs.indexOf(Math.min(...costs))];
+}
+
+/**
+ * A tile that suits most shapes of a kernel and stride, so that many layers share one text; null where it does not fit. The
+ * rule counts no time to compile it, which software devices take 0.1 to 0.5 s for.
+ */
+function commonTile(pair: Pair): WeightTile | null {
+  const taps = volumeOf(pair.kernel);
+  if (taps === 1) {
+    return pair.still.placement.blocks && pair.halo.channels >= 4
+      ? { ...weightTile(pair, [1, 1, 1], 1, 4, 1, false), lanes: 1, common: true }
+      : null;
+  }
+  const size: Dims3 = taps <= 8 || volumeOf(pair.stride) > 1
+    ? [1, 1, 2]
+    : pair.bordered
+    ? [1, 2, 2]
+    : [2, 2, 2];
+  const fitting = extentOf(pair.still.placement).every((extent, a) => extent % size[a] === 0) &&
+    extentOf(pair.halo.placement)[2] % 2 === 0 && pair.dilation[2] === 1;
+  return fitting ? { ...weightTile(pair, size, taps > 8 ? 1 : 2, 1, 2, false), common: true } : null;
 }
 
 function fits(pair: Pair, size: Dims3, width: Width): boolean {
@@ -129,13 +157,14 @@ function fits(pair: Pair, size: Dims3, width: Width): boolean {
       pair.dilation[2] === 1;
 }
 
-/** A tile with the columns that follow from it. */
+/** A tile with the columns that follow from it. @param whole as in {@link WeightTile}, by default where a block's row allows */
 export function weightTile(
   pair: Pair,
   size: Dims3,
   quads: number,
   halos: number,
   width: Width,
+  whole = pair.still.placement.blocks !== null && size[2] === extentOf(pair.still.placement)[2],
 ): WeightTile {
   const { kernel, stride, padding } = pair;
   const vectors = new Set<number>();
@@ -145,7 +174,6 @@ export function weightTile(
     }
   }
   const row = extentOf(pair.still.placement)[2];
-  const whole = pair.still.placement.blocks !== null && size[2] === row;
   const pointwise = volumeOf(kernel) === 1 && volumeOf(stride) === 1;
   const advance = size[2] * stride[2] / width;
   const used = [...vectors].sort((a, b) => a - b);
@@ -155,9 +183,10 @@ export function weightTile(
     quads,
     halos,
     width,
-    stillWidth: pair.bordered ? ([4, 2, 1] as const).find((w) => size[2] % w === 0)! : width,
+    stillWidth: pair.bordered && whole ? ([4, 2, 1] as const).find((w) => size[2] % w === 0)! : width,
     lanes: pointwise && row >= LANES * size[2] ? LANES : 1,
     whole,
+    common: false,
     columns: {
       used,
       advance,
@@ -200,6 +229,13 @@ function loadsOf(pair: Pair, { quads, halos, size, columns, stillWidth }: Weight
 /** Multiply-adds of four numbers in the text of a kernel. */
 function unrolledOf(pair: Pair, { quads, halos, size }: WeightTile): number {
   return quads * halos * volumeOf(pair.kernel) * volumeOf(size);
+}
+
+/** Time to compile a kernel on a software device, in units of {@link COMPILE}: measured on llvmpipe. */
+function textOf(pair: Pair, tile: WeightTile): number {
+  const { step, kept } = loadsOf(pair, tile);
+  const lookUps = pair.halo.placement.blocks && !pair.bordered && volumeOf(pair.kernel) > 1 ? 27 : 0;
+  return 14 + 0.3 * unrolledOf(pair, tile) + 1.6 * (step + kept) + 0.8 * lookUps;
 }
 
 /** Estimated cost of the whole pair for one sample: cycles of all threads, eight of which a software device runs at once. */
