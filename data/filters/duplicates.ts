@@ -39,15 +39,24 @@ export async function findDuplicates(
   return copies;
 }
 
+/** Hash of a file, or of all files of a folder (a DICOM series) in the order of their names. */
 async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256"), piece = new Uint8Array(PIECE);
   try {
-    using file = await Deno.open(path);
-    for (let read = await file.read(piece); read !== null; read = await file.read(piece)) {
-      hash.update(piece.subarray(0, read));
+    const names = (await Deno.stat(path)).isDirectory ? fileNames(path) : null;
+    for (const name of names?.map((name) => `${path}/${name}`) ?? [path]) {
+      using file = await Deno.open(name);
+      for (let read = await file.read(piece); read !== null; read = await file.read(piece)) {
+        hash.update(piece.subarray(0, read));
+      }
     }
   } catch (error) {
     throw toDataError(error, path);
   }
   return hash.digest("hex");
+}
+
+function fileNames(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].filter(({ isDirectory }) => !isDirectory).map(({ name }) => name)
+    .sort();
 }

@@ -182,6 +182,19 @@ Deno.test("imageFacts() reads both spellings of sidecars, gauss and numbers in t
   ]);
 });
 
+Deno.test("findDuplicates() compares DICOM series file by file, whatever the files are called", () =>
+  withFolder(async (folder) => {
+    const series: Record<string, readonly string[]> = { a: ["1", "2"], b: ["1", "2"], c: ["2", "1"] };
+    for (const [name, contents] of Object.entries(series)) {
+      await Deno.mkdir(`${folder}/${name}`);
+      for (const [i, content] of contents.entries()) {
+        await Deno.writeTextFile(`${folder}/${name}/${name}${i}.dcm`, content);
+      }
+    }
+    const files = Object.keys(series).map((name) => ({ path: `${folder}/${name}`, fileBytes: 2 }));
+    assert.deepEqual([...await findDuplicates(files)], [[1, 0]]);
+  }));
+
 Deno.test("findDuplicates() compares bytes of files of equal size and keeps the first", () =>
   withFolder(async (folder) => {
     const texts = ["aaaa", "bbbb", "aaaa", "ccc", "aaaa", "bbbb"];

@@ -11,7 +11,10 @@ const [module, path] = Deno.args;
 const { readImageNode }: { readImageNode(path: string): Promise<ItkImage> } = await import(module).catch(
   (error) => leave(EXIT_NO_MODULE, error),
 );
-const { data, imageType } = await readImageNode(path).catch((error) => leave(EXIT_NOT_READ, error));
+const { data, imageType } = await readImageNode(path).catch((error) =>
+  // an exception of the WebAssembly module is the number of its address
+  leave(EXIT_NOT_READ, typeof error === "number" || /^\d+$/.test(error.message) ? "no reason given" : error)
+);
 const values = volumeByVolume(data, imageType.components);
 const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at, at + (1 << 20)));

@@ -18,15 +18,40 @@ export const EXIT_NO_MODULE = 3, EXIT_NOT_READ = 4;
 /** No image takes longer; a reader that does is stuck. */
 const TIME_LIMIT_MS = 600_000;
 
+/** Converters that run at a time on behalf of a thread: each takes 0.1 GiB and more. */
+const MAX_RUNNING = 2;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+/** Runs `job` when fewer than `MAX_RUNNING` others do. */
+async function inTurn<T>(job: () => Promise<T>): Promise<T> {
+  while (running >= MAX_RUNNING) await new Promise<void>((resolve) => waiting.push(resolve));
+  running++;
+  try {
+    return await job();
+  } finally {
+    running--;
+    waiting.shift()?.();
+  }
+}
+
 /**
  * Runs a converter on an image and returns what it wrote to stdout.
  *
  * @throws {DataError} when the module cannot be loaded, or the image cannot be read in ten minutes
  */
-export async function runConverter(
-  { script, module, write, damage }: Converter,
+export function runConverter(
+  converter: Converter,
   path: string,
   args: readonly string[] = [],
+): Promise<Uint8Array<ArrayBuffer>> {
+  return inTurn(() => convert(converter, path, args));
+}
+
+async function convert(
+  { script, module, write, damage }: Converter,
+  path: string,
+  args: readonly string[],
 ): Promise<Uint8Array<ArrayBuffer>> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIME_LIMIT_MS);
