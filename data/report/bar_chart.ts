@@ -12,7 +12,7 @@ export interface BarChartOptions {
   readonly unit: string;
   /** What the categories are, in the singular: `centre`, `scanner`. */
   readonly category: string;
-  /** Most categories with a bar of their own; the others share one. 20 when left out. */
+  /** Most rows; categories beyond share one, without a bar, since their sum is no category. 20 when left out. */
   readonly maxRows?: number;
 }
 
@@ -53,7 +53,13 @@ function chartRows(counts: FieldCounts, category: string, maxRows: number): Row[
   return [
     ...categories.slice(0, shown).map((item): Row => ({ ...item, kind: "bar" })),
     ...(rest.length > 0
-      ? [{ name: `${count(rest.length)} other ${category}s`, count: sum, kind: "rest" } as const]
+      ? [
+        {
+          name: `${count(rest.length)} other ${category.replace(/y$/, "ie")}s`,
+          count: sum,
+          kind: "rest",
+        } as const,
+      ]
       : []),
     ...unstatedRow(counts),
   ];
@@ -69,15 +75,25 @@ function drawRows(rows: readonly Row[], total: number): Markup[] {
   const valueWidth = Math.max(...values.map((value) => textWidth(value, FONT_SIZE)));
   const left = labelWidth + GAP;
   const room = FIGURE_WIDTH - left - GAP - valueWidth;
-  const largest = Math.max(...rows.map((row) => row.count));
+  const largest = Math.max(...rows.map((row) => row.kind === "rest" ? 1 : row.count));
   return rows.flatMap((row, i) => {
     const middle = i * ROW_HEIGHT + ROW_HEIGHT / 2;
-    const width = Math.max(1, room * row.count / largest);
+    const width = row.kind === "rest" ? 0 : Math.max(1, room * row.count / largest);
     const baseline = middle + FONT_SIZE * 0.35;
     return [
       svgLabel(row.name, labelWidth, baseline, MAX_LABEL, row.kind === "bar" ? "end" : "end muted"),
-      element("rect", { class: row.kind, x: left, y: middle - BAR_HEIGHT / 2, width, height: BAR_HEIGHT }),
-      svgText(values[i], left + width + GAP, baseline, "muted"),
+      ...(width > 0
+        ? [
+          element("rect", {
+            class: row.kind,
+            x: left,
+            y: middle - BAR_HEIGHT / 2,
+            width,
+            height: BAR_HEIGHT,
+          }),
+        ]
+        : []),
+      svgText(values[i], width > 0 ? left + width + GAP : left, baseline, "muted"),
     ];
   });
 }

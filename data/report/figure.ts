@@ -36,7 +36,6 @@ export interface Palette {
   readonly muted: string;
   readonly line: string;
   readonly bar: string;
-  readonly rest: string;
 }
 
 /** Colours on white. */
@@ -46,7 +45,6 @@ export const LIGHT: Palette = {
   muted: "#57606a",
   line: "#d0d7de",
   bar: "#0072b2",
-  rest: "#7f8fa0",
 };
 
 /** Colours on black. */
@@ -56,7 +54,6 @@ export const DARK: Palette = {
   muted: "#9aa5b1",
   line: "#3d444d",
   bar: "#56b4e9",
-  rest: "#7d8895",
 };
 
 /** Style rules of the classes that figures use; `colour` gives the value for each name of the palette. */
@@ -67,7 +64,6 @@ export function figureStyle(colour: (name: keyof Palette) => string): string {
     `.figure .small{font-size:12px}`,
     `.figure .title{font-size:15px;font-weight:600}`,
     `.figure .bar{fill:${colour("bar")}}`,
-    `.figure .rest{fill:${colour("rest")}}`,
     `.figure .unstated{fill:none;stroke:${colour("muted")};stroke-dasharray:3 2}`,
     `.figure .line{stroke:${colour("line")};fill:none}`,
     `.figure .end{text-anchor:end}`,

@@ -49,7 +49,7 @@ h2,h3{break-after:avoid}
 .numbers{grid-template-columns:repeat(4,1fr)}
 .sheet{grid-template-columns:1fr 1fr}
 details:not([open]){display:none}
-.bar,.rest,.sheet img{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.bar,.sheet img{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }`;
 }
 
