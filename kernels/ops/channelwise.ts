@@ -6,13 +6,13 @@
  */
 import { type DeviceFacts, elementCount, type KernelSpec, tensor, type TensorSpec } from "../spec.ts";
 import { type Binding, input, kernel, type Param, scratch, storageType, WORKGROUP } from "../wgsl/module.ts";
-import { treeSum } from "../wgsl/reduce.ts";
+import { treeSum, treeThreads } from "../wgsl/reduce.ts";
 import { blockEdgeOf } from "./blocks/table.ts";
 
 /** Elements (numbers, or four of them) that one thread of a channel map handles, `WORKGROUP` apart. */
 const PER_THREAD = 8;
-/** Voxels that one thread of a sum handles before sums are split over more workgroups. */
-const SUM_PER_THREAD = 128;
+/** Voxels that a workgroup sums before sums are split over more of them. */
+const SUM_PER_GROUP = 8192;
 
 /** One map over the voxels of every channel. */
 export interface ChannelMapDraft {
@@ -128,7 +128,7 @@ for (var k = 0u; k < ${PER_THREAD}u; k++) {
 
 /** Workgroups a channel that share a sum over its voxels. */
 export function sumSplits(spec: TensorSpec): number {
-  return Math.min(64, Math.ceil(elementCount(spec.shape.slice(2)) / (WORKGROUP * SUM_PER_THREAD)));
+  return Math.min(64, Math.ceil(elementCount(spec.shape.slice(2)) / SUM_PER_GROUP));
 }
 
 /** Spec of the partial sums of {@link channelSums}: `[N * C, splits, 4]`. */
@@ -144,22 +144,24 @@ export interface ChannelSumDraft extends ChannelMapDraft {
   readonly after?: string;
   /** Number of the scratch tensor of {@link partialSpec}. */
   readonly partial: number;
-  /** Tree reduction: its declaration and the call that reduces `sum`. */
-  readonly tree?: { readonly declaration: string; readonly call: string };
+  /** Tree reduction for a number of threads: its declaration and the call that reduces `sum`. */
+  readonly tree?: (threads: number) => { readonly declaration: string; readonly call: string };
 }
 
 /** Stage 1: partial sums by channel and split. */
 export function channelSums(draft: ChannelSumDraft): KernelSpec {
   const [n, c] = draft.spec.shape;
   const walk = channelWalk(draft);
-  const tree = draft.tree ??
-    { declaration: treeSum("tree", WORKGROUP, draft.device), call: "treeSum(lid, sum)" };
+  const threads = treeThreads(draft.device);
+  const tree = draft.tree?.(threads) ??
+    { declaration: treeSum("tree", threads, draft.device), call: "treeSum(lid, sum)" };
   return kernel({
     label: `${draft.label} partial`,
     device: draft.device,
     bindings: [...walk.bindings, scratch(draft.partial, "partials", "read_write", "vec4f")],
     declarations: [walk.declarations, tree.declaration, draft.declarations ?? ""].join("\n"),
     params: { ...walk.params, splits: sumSplits(draft.spec), ...draft.params },
+    workgroupSize: threads,
     groups: n * c * sumSplits(draft.spec),
     body: `
 let nc = group / p.splits; let n = nc / p.channels; let c = nc % p.channels; let split = group % p.splits;
@@ -169,7 +171,7 @@ let end = min((split + 1u) * share, elements);
 let first = nc * p.voxels + split * share + lid;
 var sum = vec4f();
 ${draft.before ?? ""}
-for (var v = split * share + lid; v < end; v += ${WORKGROUP}u) {
+for (var v = split * share + lid; v < end; v += ${threads}u) {
   let i = nc * p.voxels + v; let m = n * p.voxels + v;
   ${draft.each}
 }

@@ -5,6 +5,14 @@
 import type { DeviceFacts } from "../spec.ts";
 
 /**
+ * Threads of a workgroup that reduces, 64 where there is no reason for others. Software devices run eight threads as one
+ * vector: more of them take turns at every barrier, and share no work that one core does not do anyway.
+ */
+export function treeThreads(device: DeviceFacts, threads = 64): number {
+  return device.software ? 8 : Math.min(threads, device.maxInvocations);
+}
+
+/**
  * Declares `fn <name>Sum(lid, value: vec4f) -> vec4f`, which returns the sum over the workgroup to every thread.
  * Must be called from uniform control flow.
  *

@@ -7,6 +7,7 @@ import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { conv3dWeightGradient } from "../../kernels/ops/conv3d/gradients.ts";
 import { instanceNormGradient } from "../../kernels/ops/instance_norm/gradient.ts";
+import { appendTokenChannelGradient } from "../../kernels/ops/blocks/append_token_channel.ts";
 import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
 import { tokenGradient } from "../../kernels/ops/mask/op.ts";
 import { avgPool3dGradient } from "../../kernels/ops/pool/op.ts";
@@ -154,6 +155,11 @@ const normShapes = (x: number[]) => [x, [...x.slice(0, 2), 4], x];
 const cases: readonly { op: OpDef<never>; attrs: unknown; inputs: readonly number[][] }[] = [
   { op: instanceNormGradient as OpDef<never>, attrs: norm, inputs: normShapes([2, 5, 3, 4, 6]) },
   { op: instanceNormGradient as OpDef<never>, attrs: norm, inputs: normShapes([2, 1, 24, 24, 24]) },
+  {
+    op: appendTokenChannelGradient as OpDef<never>,
+    attrs: { first: 1 },
+    inputs: [[3, 4, 3, 3, 3], [1, 2, 1, 1, 1], [3, 5, 3, 3, 3]],
+  },
   { op: tokenGradient as OpDef<never>, attrs: {}, inputs: [[2, 3, 4, 4, 6], [2, 1, 4, 4, 6]] },
   {
     op: avgPool3dGradient as OpDef<never>,

@@ -238,13 +238,13 @@ Deno.test("compile() refuses kernels with more storage buffers or workgroups tha
     },
   );
   const wide = new Graph();
-  const x = wide.input("x", tensor([3 * 256 * 8]));
+  const x = wide.input("x", tensor([4 * 3 * 256 * 8]));
   const [y] = wide.apply(leakyRelu, [x], { slope: 0.1 });
   assert.throws(
     () => compile(wide, { device: { ...plainDevice, maxGroupsPerDimension: 2 }, phases: { run: [y] } }),
     {
       name: "LimitError",
-      message: "Cannot dispatch leakyRelu 6144: needs 6 workgroups in one dimension, adapter allows 2",
+      message: "Cannot dispatch leakyRelu 24576: needs 6 workgroups in one dimension, adapter allows 2",
     },
   );
 });

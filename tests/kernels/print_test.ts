@@ -32,8 +32,8 @@ function smallPlan(): Plan {
 
 Deno.test("printPhase() shows every dispatch with node, kernel, buffers, workgroups and arithmetic", () => {
   assert.deepEqual(printPhase(smallPlan(), "run").split("\n"), [
-    "   0 stem/leakyRelu | leakyRelu 1000 | [0 >2] | 4x1x1 | 1.00 kFLOP",
-    "   1 add | add 1000 in place | [0 >2] | 4x1x1 | 1.00 kFLOP",
+    "   0 stem/leakyRelu | leakyRelu 1000 | [0 >2] | 1x1x1 | 1.00 kFLOP",
+    "   1 add | add 1000 in place | [0 >2] | 1x1x1 | 1.00 kFLOP",
     "   2 sumSquares | sumSquares 1000 partial | [2 >3] | 1x1x1 | 2.00 kFLOP",
     "   3 sumSquares | sumSquares 1000 finish | [3 >1] | 1x1x1 | 0 FLOP",
   ]);

@@ -6,9 +6,13 @@
  */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
-import { treeSum } from "../../wgsl/reduce.ts";
+import { treeSum, treeThreads } from "../../wgsl/reduce.ts";
+import { storeOf } from "../accumulation.ts";
 import { count, require, sameShape, streamCost } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
+
+/** Weights whose gradient one thread computes. */
+const PER_THREAD = 8;
 
 /** Attributes of {@link appendTokenChannel}. */
 export interface TokenChannelAttrs {
@@ -106,6 +110,7 @@ y[tid] = sum;`,
  */
 export const appendTokenChannelGradient: OpDef<TokenChannelAttrs> = {
   name: "appendTokenChannelGradient",
+  accumulates: [0, 1],
   infer([w, token], attrs) {
     checkToken("appendTokenChannelGradient", w, token, attrs);
     return [w, token];
@@ -114,43 +119,43 @@ export const appendTokenChannelGradient: OpDef<TokenChannelAttrs> = {
     const { outs, taps, filled } = extents(inputs[0], inputs[1]);
     return streamCost(inputs, outputs, 4 * outs * taps * filled);
   },
-  lower({ inputs: [w, token], attrs: { first }, device }) {
+  lower(request) {
+    const { inputs: [w, token], attrs: { first }, device } = request;
+    const [dw, dtoken] = [output(0, "dw"), output(1, "dtoken")];
+    const [weights, tokens] = [storeOf(request, 0), storeOf(request, 1)];
     const at = extents(w, token);
+    const threads = treeThreads(device);
     return {
-      variant: "one thread a weight, one workgroup a token",
+      variant: "one workgroup a token, then one thread eight weights",
       scratch: [],
-      kernels: [
-        kernel({
-          label: `appendTokenChannel.dw ${shapeText(w)}`,
-          device,
-          bindings: [input(1, "token"), input(2, "dy"), output(0, "dw")],
-          params: { total: count([w]), first, ...at },
-          groups: Math.ceil(count([w]) / WORKGROUP),
-          body: `
-if (tid >= p.total) { return; }
-let k = tid % p.taps; let c = tid / p.taps % p.channels; let o = tid / (p.taps * p.channels);
-let row = o * (p.channels + 1u) * p.taps;
-var value = dy[row + c * p.taps + k];
-if (c >= p.first && c < p.first + p.filled) { value += dy[row + p.channels * p.taps + k] * token[c - p.first]; }
-dw[tid] = value;`,
-        }),
-        kernel({
-          label: `appendTokenChannel.dtoken ${shapeText(w)}`,
-          device,
-          bindings: [input(0, "w"), input(2, "dy"), output(1, "dtoken")],
-          declarations: treeSum("tree", WORKGROUP, device),
-          params: { first, ...at },
-          groups: at.filled,
-          body: `
-var sum = 0.0;
-for (var i = lid; i < p.outs * p.taps; i += ${WORKGROUP}u) {
-  let o = i / p.taps; let k = i % p.taps;
-  sum += w[(o * p.channels + p.first + group) * p.taps + k] * dy[(o * (p.channels + 1u) + p.channels) * p.taps + k];
+      kernels: [kernel({
+        label: `appendTokenChannel.dw ${shapeText(w)}`,
+        device,
+        workgroupSize: threads,
+        bindings: [input(0, "w"), input(1, "token"), input(2, "dy"), dw, dtoken],
+        declarations: treeSum("tree", threads, device),
+        params: { total: count([w]), first, ...at, ...weights.params, ...tokens.params },
+        groups: at.filled + Math.ceil(count([w]) / (threads * PER_THREAD)),
+        body: `
+if (group < p.filled) {
+  var sum = 0.0;
+  for (var i = lid; i < p.outs * p.taps; i += ${threads}u) {
+    let o = i / p.taps; let k = i % p.taps;
+    sum += w[(o * p.channels + p.first + group) * p.taps + k] * dy[(o * (p.channels + 1u) + p.channels) * p.taps + k];
+  }
+  let all = treeSum(lid, vec4f(sum, 0.0, 0.0, 0.0)).x;
+  if (lid == 0u) { ${tokens.into(dtoken, "group", "all")} }
+  return;
 }
-let all = treeSum(lid, vec4f(sum, 0.0, 0.0, 0.0));
-if (lid == 0u) { dtoken[group] = all.x; }`,
-        }),
-      ],
+let start = (group - p.filled) * ${threads * PER_THREAD}u + lid;
+for (var at = start; at < min(p.total, start + ${threads * PER_THREAD}u); at += ${threads}u) {
+  let k = at % p.taps; let c = at / p.taps % p.channels; let o = at / (p.taps * p.channels);
+  let row = o * (p.channels + 1u) * p.taps;
+  var value = dy[row + c * p.taps + k];
+  if (c >= p.first && c < p.first + p.filled) { value += dy[row + p.channels * p.taps + k] * token[c - p.first]; }
+  ${weights.into(dw, "at", "value")}
+}`,
+      })],
     };
   },
   reference({ inputs: [w, token, dy], inputSpecs, attrs: { first } }) {

@@ -6,7 +6,7 @@
  * channel that joins them, one map over the voxels.
  */
 import { type DeviceFacts, type OpDef, tensor } from "../../spec.ts";
-import { type Binding, input, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
+import { type Binding, input, load, output, store } from "../../wgsl/module.ts";
 import { MERGE_MOMENTS, treeMoments } from "../../wgsl/reduce.ts";
 import { fromVolume, keptVoxels, toVolume, volumeSpec } from "../blocks/reference.ts";
 import { channelMap, channelSums, elementOf, finishPerSample, partialSpec } from "../channelwise.ts";
@@ -108,7 +108,7 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
           partial: 0,
           bindings: [input(0, "x", element), ...mask],
           ...momentSums(input(0, "x", element), mask.length > 0),
-          tree: momentTree(WORKGROUP, device, "sum"),
+          tree: (threads) => momentTree(threads, device, "sum"),
         }),
         finishPerSample({
           label: `${label} statistics`,

@@ -5,6 +5,7 @@
 // Siblings channelSums + channelMap of channelwise.ts, with a kernel between them
 import { type DeviceFacts, elementCount, type KernelSpec, type TensorSpec } from "../../spec.ts";
 import { type Binding, kernel, type Param } from "../../wgsl/module.ts";
+import { treeThreads } from "../../wgsl/reduce.ts";
 import { channelWalk, sumSplits } from "../channelwise.ts";
 
 /** Sum and map over whole channels. Statements see `nc`, `n`, `c`, and in loops `i` and `m`, as in a channel map. */
@@ -39,8 +40,7 @@ export interface WholeChannelDraft {
 const SOFTWARE_GROUPS = 4;
 /** Most voxels that one workgroup goes through on a GPU, in all its samples. */
 const GPU_VOXELS = 2 ** 15;
-/** Threads of a workgroup. Software devices run eight as one vector and take turns between vectors at every barrier. */
-const THREADS = { software: 8, gpu: 256 };
+const GPU_THREADS = 256;
 /** Elements that a thread sums by themselves: rounding grows with the number of terms. */
 const RUN = 64;
 
@@ -59,7 +59,7 @@ export function wholeChannelKernel(draft: WholeChannelDraft): KernelSpec {
   const { device, spec, samples } = draft;
   const [n, c] = spec.shape;
   const walk = channelWalk({ ...draft, lanes: true });
-  const threads = device.software ? THREADS.software : Math.min(THREADS.gpu, device.maxInvocations);
+  const threads = treeThreads(device, GPU_THREADS);
   const tree = draft.tree(threads);
   const loop = (start: string, end: string, statements: string) =>
     `for (var v = ${start}; v < ${end}; v += ${threads}u) {

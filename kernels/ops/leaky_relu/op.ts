@@ -20,7 +20,7 @@ export const leakyRelu: OpDef<LeakyReluAttrs> = {
   infer: ([x]) => [x],
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(outputs)),
   lower: (request) =>
-    lowerElementwise(request, "leakyRelu", ["x"], "select(p.slope * x, x, x > 0.0)", {
+    lowerElementwise(request, "leakyRelu", ["x"], "select(p.slope * x, x, x > V())", {
       slope: { f32: request.attrs.slope },
     }),
   gradient: (
@@ -44,7 +44,7 @@ export const leakyReluGradient: OpDef<LeakyReluAttrs> = {
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, count(outputs)),
   lower: (request) =>
-    lowerElementwise(request, "leakyReluGradient", ["x", "dy"], "select(p.slope * dy, dy, x > 0.0)", {
+    lowerElementwise(request, "leakyReluGradient", ["x", "dy"], "select(p.slope * dy, dy, x > V())", {
       slope: { f32: request.attrs.slope },
     }),
   reference: ({ inputs: [x, dy], attrs }) => [dy.map((v, i) => x[i] > 0 ? v : attrs.slope * v)],

@@ -1,7 +1,7 @@
 /** Mean absolute or squared error, over all voxels or weighted by a mask. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
 import { input, kernel, load, output, scratch, store } from "../../wgsl/module.ts";
-import { channelMap, channelSums, partialSpec } from "../channelwise.ts";
+import { channelMap, channelSums, elementOf, partialSpec } from "../channelwise.ts";
 import {
   count,
   require,
@@ -22,7 +22,7 @@ export interface ReconstructionErrorAttrs {
   readonly region: "all" | "hidden" | "weighted";
 }
 
-const weightOf = { all: "1.0", hidden: "1.0 - mask[m]", weighted: "mask[m]" } as const;
+const weightOf = { all: "V(1.0)", hidden: "V(1.0) - mask[m]", weighted: "mask[m]" } as const;
 
 function weight(attrs: ReconstructionErrorAttrs, m: number): number {
   return attrs.region === "all" ? 1 : attrs.region === "hidden" ? 1 - m : m;
@@ -63,7 +63,7 @@ export const reconstructionError: OpDef<ReconstructionErrorAttrs> = {
     const spec = inputs[0];
     const label = `reconstructionError ${attrs.region} ${shapeText(spec)}`;
     const partials = partialSpec(spec);
-    const prediction = input(0, "prediction", spec);
+    const prediction = input(0, "prediction", elementOf(spec));
     return {
       variant: "two stages",
       scratch: [partials],
@@ -78,8 +78,11 @@ export const reconstructionError: OpDef<ReconstructionErrorAttrs> = {
             input(1, "target_"),
             ...(attrs.region === "all" ? [] : [input(2, "mask")]),
           ],
+          lanes: true,
+          before: "var errors = V(); var weights = V();",
           each: `let w = ${weightOf[attrs.region]}; let d = ${load(prediction, "i")} - target_[i];
-            sum = sum + vec4f(w * ${attrs.power === 2 ? "d * d" : "abs(d)"}, w, 0.0, 0.0);`,
+            errors += w * ${attrs.power === 2 ? "d * d" : "abs(d)"}; weights += w;`,
+          after: "sum = vec4f(total(errors), total(weights), 0.0, 0.0);",
         }),
         kernel({
           label: `${label} finish`,
@@ -132,8 +135,8 @@ export const reconstructionErrorGradient: OpDef<ReconstructionErrorAttrs> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, 4 * count(outputs)),
   lower({ inputs, attrs, device }) {
     const masked = attrs.region === "all" ? 0 : 1;
-    const prediction = input(0, "prediction", inputs[0]);
-    const dprediction = output(0, "y", inputs[0]);
+    const prediction = input(0, "prediction", elementOf(inputs[0]));
+    const dprediction = output(0, "y", elementOf(inputs[0]));
     return {
       variant: "map",
       scratch: [],
@@ -145,10 +148,11 @@ export const reconstructionErrorGradient: OpDef<ReconstructionErrorAttrs> = {
           prediction,
           input(1, "target_"),
           ...(masked ? [input(2, "mask")] : []),
-          input(2 + masked, "weights"),
-          input(3 + masked, "dloss"),
+          input(2 + masked, "weights", "f32"),
+          input(3 + masked, "dloss", "f32"),
           dprediction,
         ],
+        lanes: true,
         before: "let factor = dloss[0] / weights[0];",
         each: `let d = ${load(prediction, "i")} - target_[i];
           ${

@@ -1,11 +1,14 @@
 /** Gradient clipping by global norm, decided and applied without leaving the GPU. */
 import { elementCount, type OpDef, tensor } from "../../spec.ts";
-import { input, kernel, output, scratch, WORKGROUP } from "../../wgsl/module.ts";
-import { treeSum } from "../../wgsl/reduce.ts";
+import { input, kernel, output, scratch } from "../../wgsl/module.ts";
+import { treeSum, treeThreads } from "../../wgsl/reduce.ts";
 import { count, require, streamCost } from "../check.ts";
+import { flatLanes, laneType } from "../elementwise.ts";
 
-/** Workgroups that share a sum of squares. */
+/** Most workgroups that share a sum of squares. */
 const GROUPS = 256;
+/** Elements that a workgroup sums before the sum is split over more of them. */
+const PER_GROUP = 1024;
 
 /** `s = sum x^2`. Input of any shape; output `[1]`. Fixed order of summation. */
 export const sumSquares: OpDef<Record<string, never>> = {
@@ -14,7 +17,9 @@ export const sumSquares: OpDef<Record<string, never>> = {
   cost: (inputs, outputs) => streamCost(inputs, outputs, 2 * count(inputs)),
   lower({ inputs: [x], device }) {
     const n = elementCount(x.shape);
-    const groups = Math.max(1, Math.min(GROUPS, Math.ceil(n / (WORKGROUP * 16))));
+    const lanes = flatLanes(x);
+    const threads = treeThreads(device);
+    const groups = Math.max(1, Math.min(GROUPS, Math.ceil(n / lanes / PER_GROUP)));
     return {
       variant: "two stages",
       scratch: [tensor([groups])],
@@ -22,16 +27,17 @@ export const sumSquares: OpDef<Record<string, never>> = {
         kernel({
           label: `sumSquares ${n} partial`,
           device,
-          bindings: [input(0, "x"), scratch(0, "partials", "read_write")],
-          declarations: treeSum("tree", WORKGROUP, device),
-          params: { n, length: Math.ceil(n / groups) },
+          bindings: [input(0, "x", "V"), scratch(0, "partials", "read_write")],
+          declarations: `${laneType(lanes)}\n${treeSum("tree", threads, device)}`,
+          workgroupSize: threads,
+          params: { n: n / lanes, length: Math.ceil(n / lanes / groups) },
           groups,
           body: `
 let end = min((group + 1u) * p.length, p.n);
-var sum = vec4f();
-for (var i = group * p.length + lid; i < end; i += ${WORKGROUP}u) { sum.x = sum.x + x[i] * x[i]; }
-let total = treeSum(lid, sum);
-if (lid == 0u) { partials[group] = total.x; }`,
+var squares = V();
+for (var i = group * p.length + lid; i < end; i += ${threads}u) { let v = x[i]; squares += v * v; }
+let sum = treeSum(lid, ${lanes === 4 ? "squares" : "vec4f(squares, 0.0, 0.0, 0.0)"});
+if (lid == 0u) { partials[group] = (sum.x + sum.y) + (sum.z + sum.w); }`,
         }),
         kernel({
           label: `sumSquares ${n} finish`,

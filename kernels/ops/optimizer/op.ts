@@ -3,6 +3,7 @@ import type { LowerRequest, OpDef, TensorSpec } from "../../spec.ts";
 import { elementCount } from "../../spec.ts";
 import { input, kernel, output, type Param, WORKGROUP } from "../../wgsl/module.ts";
 import { count, require, requireSame, sameShape, streamCost } from "../check.ts";
+import { flatLanes, laneType } from "../elementwise.ts";
 
 /** Constants of {@link sgdUpdate}; the learning rate is data. */
 export interface SgdAttrs {
@@ -38,7 +39,10 @@ function checkUpdate(op: string, inputs: readonly TensorSpec[], states: number):
   );
 }
 
-/** Kernel over a flat segment; `body` updates `parameters[tid]` and states from `g`, with `lr`. Not finite: no change. */
+/**
+ * Kernel over a flat segment, four numbers at a time where its length allows; `body` updates `parameters[tid]` and states from
+ * `g`, with `lr`. Not finite: no change.
+ */
 function updateKernel<A>(
   request: LowerRequest<A>,
   label: string,
@@ -46,17 +50,20 @@ function updateKernel<A>(
   params: Record<string, Param>,
   body: string,
 ) {
-  const n = elementCount(request.inputs[0].shape);
+  const total = elementCount(request.inputs[0].shape);
+  const lanes = flatLanes(request.inputs[0]);
+  const n = total / lanes;
   return kernel({
-    label: `${label} ${n}`,
+    label: `${label} ${total}`,
     device: request.device,
     bindings: [
-      input(1, "gradients"),
+      input(1, "gradients", "V"),
       input(2 + states.length, "clip"),
       input(3 + states.length, "scalars"),
-      output(0, "parameters"),
-      ...states.map((name, i) => output(1 + i, name)),
+      output(0, "parameters", "V"),
+      ...states.map((name, i) => output(1 + i, name, "V")),
     ],
+    declarations: laneType(lanes),
     params: { n, ...params },
     groups: Math.ceil(n / WORKGROUP),
     body: `
