@@ -59,6 +59,8 @@ function gatherCases(tile: Tile, size: Dims3, kernel: Dims3, at?: BlockGrid) {
 const CUBE: Dims3 = [3, 3, 3];
 const cases: readonly [string, Tile, Dims3, Dims3, BlockGrid?][] = [
   ["rows of fours, tiles over the end", { size: [1, 6, 8], quads: 2, blocks: 1 }, [3, 8, 12], CUBE],
+  ["whole tiles", { size: [1, 8, 8], quads: 1, blocks: 1 }, [3, 16, 8], CUBE],
+  ["whole tiles of a cube", { size: [2, 2, 4], quads: 2, blocks: 1 }, [4, 4, 8], CUBE],
   ["odd rows", { size: [1, 4, 8], quads: 2, blocks: 1 }, [3, 7, 9], CUBE],
   ["many channels", { size: [1, 4, 4], quads: 4, blocks: 1 }, [3, 6, 8], CUBE],
   ["two planes", { size: [2, 4, 4], quads: 1, blocks: 1 }, [5, 6, 8], CUBE],

@@ -308,23 +308,6 @@ function multiplyLines(
   const inPlane = draft.geometry.kernel[1] * draft.geometry.kernel[2];
   const name = (suffix: string, u: Use) => `v${suffix}${u.plane.key}${key(u.y)}${key(u.x)}`;
   const lines: string[] = [];
-  for (const reader of readers) {
-    const points = new Map(
-      taps.flatMap((tap) => tap.uses).sort((a, b) => a.x - b.x).map((u) => [name(reader.suffix, u), u]),
-    );
-    for (const [v, u] of points) {
-      if (!fours || u.x < 0 || u.x >= tile.size[2]) {
-        lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, value)};`);
-        continue;
-      }
-      const at = u.x % 4;
-      const whole = name(reader.suffix, { ...u, x: u.x - at }).replace("v", "f");
-      if (at === 0) {
-        lines.push(`let ${whole} = ${reader.value("plane", u.plane, u.y, u.x, four, "vec4f()")};`);
-      }
-      lines.push(`let ${v} = ${whole}.${"xyzw"[at]};`);
-    }
-  }
   for (const depth of new Set(taps.map((tap) => tap.depth))) {
     lines.push(`let w${depth} = ((wfirst + ${depth}) * p.inChannels + channel) * ${inPlane * tile.quads}u;`);
   }
@@ -333,20 +316,41 @@ function multiplyLines(
       lines.push(`let k${t}_${q} = weights[w${depth} + ${at * tile.quads + q}u];`);
     }
   }
-  const products = new Map<string, { readonly tap: number; readonly use: Use }[]>();
-  taps.forEach(({ uses }, tap) =>
-    uses.forEach((use) => {
-      const cell = use.cell.join();
-      products.set(cell, [...products.get(cell) ?? [], { tap, use }]);
-    })
-  );
-  for (const { suffix } of readers) {
-    for (const cell of cellsOf(tile)) {
-      for (let q = 0; q < tile.quads; q++) {
-        const a = accumulator(suffix, cell, q);
-        const terms = (products.get(cell.join()) ?? [])
-          .map(({ tap, use }) => `${a} = fma(k${tap}_${q}, vec4f(${name(suffix, use)}), ${a});`);
-        if (terms.length > 0) lines.push(terms.join(" "));
+  const rows = new Map<string, { readonly tap: number; readonly use: Use }[]>();
+  for (const [tap, { uses }] of taps.entries()) {
+    for (const use of uses) {
+      const row = `${use.plane.key}${key(use.y)}`;
+      rows.set(row, [...rows.get(row) ?? [], { tap, use }]);
+    }
+  }
+  const order = [...rows.values()].sort(([a], [b]) => a.use.y - b.use.y);
+  for (const reader of readers) {
+    for (const row of order) {
+      const points = new Map(
+        row.map(({ use }) => use).sort((a, b) => a.x - b.x).map((u) => [name(reader.suffix, u), u]),
+      );
+      for (const [v, u] of points) {
+        if (!fours || u.x < 0 || u.x >= tile.size[2]) {
+          lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, value)};`);
+          continue;
+        }
+        const at = u.x % 4;
+        const whole = name(reader.suffix, { ...u, x: u.x - at }).replace("v", "f");
+        if (at === 0) {
+          lines.push(`let ${whole} = ${reader.value("plane", u.plane, u.y, u.x, four, "vec4f()")};`);
+        }
+        lines.push(`let ${v} = ${whole}.${"xyzw"[at]};`);
+      }
+      for (const cell of cellsOf(tile)) {
+        const products = row.filter(({ use }) => use.cell.every((at, axis) => at === cell[axis]));
+        for (let q = 0; q < tile.quads && products.length > 0; q++) {
+          const a = accumulator(reader.suffix, cell, q);
+          lines.push(
+            products.map(({ tap, use }) =>
+              `${a} = fma(k${tap}_${q}, vec4f(${name(reader.suffix, use)}), ${a});`
+            ).join(" "),
+          );
+        }
       }
     }
   }

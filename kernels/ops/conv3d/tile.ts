@@ -57,23 +57,61 @@ export function tileCount(output: Placement, tile: Tile): number {
     : volumeOf(dims((a) => Math.ceil(size[a] / tile.size[a])));
 }
 
-/** Costs of an 8-lane operation on Mesa's llvmpipe in cycles, measured: loads are loops over the lanes. */
-const SOFTWARE = { load: 25, four: 50, multiplyAdd: 1.3, thread: 2000 } as const;
 /**
- * Cycles of two cores that compiling a multiply-add of four numbers, or two loads or stores, takes (2.2 ms on one of them),
- * spread over as many runs of the kernel as a short training makes: small convolutions get small kernels.
+ * Cycles of an operation on eight lanes on Mesa's llvmpipe, fitted to times of kernels: a load or store is a loop over the
+ * lanes, and waits for memory. `four` is a load of four numbers, `weights` one that stays in the first-level cache; `turn`
+ * is what a thread does to find the points of a plane in blocks, `thread` what it does once.
  */
-export const COMPILE = 1.2e7 / 400;
+const CYCLES = {
+  load: 60,
+  four: 150,
+  weights: 50,
+  store: 60,
+  storeFour: 175,
+  multiplyAdd: 0.6,
+  turn: 500,
+  thread: 2500,
+} as const;
+/**
+ * Milliseconds that the same driver takes to compile an operation; `text` for what every text has. Multiply-adds of four
+ * numbers take longer the more there are: `multiplyAdds` of them take twice as long each as one.
+ */
+const COMPILE_MS = {
+  load: 1.7,
+  four: 3.5,
+  store: 3,
+  storeFour: 6,
+  multiplyAdd: 0.6,
+  multiplyAdds: 1500,
+  turn: 20,
+  text: 50,
+} as const;
+/** Cycles of two cores that a millisecond of compiling is worth in each of as many runs as a short training makes. */
+const COMPILED_MS = 5.4e6 / 400;
+/**
+ * Tiles for any convolution of stride 1 and a kernel above 1x1x1, from many voxels and few channels to few voxels and many channels. A network's
+ * convolutions share their texts, so that compiling one counts for a part only; any other tile has to pay for itself.
+ */
+const COMMON_TILES: readonly Tile[] = [
+  { size: [1, 8, 8], quads: 1, blocks: 1 },
+  { size: [1, 4, 4], quads: 2, blocks: 1 },
+  { size: [1, 2, 2], quads: 4, blocks: 1 },
+  { size: [1, 1, 1], quads: 4, blocks: 4 },
+];
+/** Convolutions that share a text of a common tile. */
+const SHARING = 4;
+/** The same for the 2.2 ms that count as one unit in the rule for weight gradients. */
+export const COMPILE = 2.2 * COMPILED_MS;
 /** Accumulators of a thread: a software device keeps them in its first-level cache, a GPU in registers. */
 const ACCUMULATORS = { software: 384, gpu: 64 } as const;
 /** Most multiply-adds of four numbers in the text of a kernel: compiling takes time. */
 const UNROLLED = 900;
 const SOFTWARE_TILES: readonly Dims3[] = [
+  [1, 8, 8],
   [1, 6, 8],
   [1, 4, 8],
   [1, 4, 4],
   [1, 6, 6],
-  [1, 5, 5],
   [1, 2, 4],
   [2, 4, 8],
   [2, 4, 4],
@@ -162,25 +200,41 @@ function enoughThreads(query: TileQuery, tile: Tile): boolean {
 /** Estimated cycles on a software device with two cores and eight lanes; infinite when the text would be too long. */
 function softwareCost(query: TileQuery, tile: Tile): number {
   const { direction, geometry: { kernel, stride } } = query;
-  const depth = loopsDepth(query, tile) ? kernel[0] : 1;
+  const turns = loopsDepth(query, tile) ? kernel[0] : 1;
   const spread = dims((a) =>
     direction === "forward"
       ? (tile.size[a] - 1) * stride[a] + kernel[a]
       : tile.size[a] / stride[a] + Math.ceil(kernel[a] / stride[a]) - 1
   );
-  const rows = depth > 1 ? depth * tile.size[0] * spread[1] : spread[0] * spread[1];
-  const fours = readsFours(query, query.sources[0], tile) ? tile.size[2] / 4 : 0;
-  const perRow = fours * SOFTWARE.four + (spread[2] - 4 * fours) * SOFTWARE.load;
-  const taps = volumeOf(kernel);
+  const planes = (turns > 1 ? 1 : spread[0]) * tile.blocks;
+  const rows = planes * spread[1];
+  const fours = readsFours(query, query.sources[0], tile) ? rows * tile.size[2] / 4 : 0;
+  const singles = rows * spread[2] - 4 * fours;
+  const weights = volumeOf(kernel) * tile.quads / turns;
   const sharing = direction === "forward" ? 1 : volumeOf(stride);
-  const points = rows * spread[2] * tile.blocks;
-  const fmas = outputsOf(tile) * taps * tile.quads / sharing;
-  if (fmas / depth > UNROLLED) return Infinity;
-  const perChannel = rows * perRow * tile.blocks + taps * tile.quads * SOFTWARE.four +
-    4 * fmas * SOFTWARE.multiplyAdd;
+  const multiplyAdds = outputsOf(tile) * weights / sharing; // of four numbers
+  if (multiplyAdds > UNROLLED) return Infinity;
+  const four = tile.size[2] % 4 === 0;
+  const stores = outputsOf(tile) / (four ? 4 : 1); // in text, each in a loop over the channels
+  const store = four ? CYCLES.storeFour : CYCLES.store;
+  const channel = singles * CYCLES.load + fours * CYCLES.four + weights * CYCLES.weights +
+    4 * multiplyAdds * CYCLES.multiplyAdd;
+  const thread = turns * (query.inChannels * channel + planes * CYCLES.turn) + CYCLES.thread +
+    4 * tile.quads * stores * store;
   const threads = query.n * tileCount(query.output, tile) * Math.ceil(query.outChannels / (4 * tile.quads));
-  const vectors = Math.ceil(threads / 8);
-  return 2 * Math.ceil(vectors / 2) * (perChannel * query.inChannels + SOFTWARE.thread) +
-    COMPILE * (query.sources.length * (fmas + (points + 4 * taps * tile.quads) / 2) / depth +
-        2 * tile.quads * outputsOf(tile));
+  const compileMs = singles * COMPILE_MS.load + (fours + weights) * COMPILE_MS.four +
+    multiplyAdds * COMPILE_MS.multiplyAdd * (1 + multiplyAdds / COMPILE_MS.multiplyAdds) +
+    planes * COMPILE_MS.turn + COMPILE_MS.text +
+    stores * COMPILE_MS[four ? "storeFour" : "store"];
+  const users = isShared(query, tile) ? SHARING : 1;
+  return 2 * Math.ceil(Math.ceil(threads / 8) / 2) * thread + COMPILED_MS * compileMs / users;
+}
+
+/** Whether other convolutions are likely to have the same text: it says how the tile lies among blocks smaller than itself. */
+function isShared({ geometry: { kernel, stride }, sources }: TileQuery, tile: Tile): boolean {
+  return stride.every((s) => s === 1) && kernel.some((k) => k > 1) &&
+    sources.every(({ blocks }) => !blocks || blocks.edge.every((e, a) => e >= tile.size[a])) &&
+    COMMON_TILES.some(({ size, quads, blocks }) =>
+      size.every((extent, a) => extent === tile.size[a]) && quads === tile.quads && blocks === tile.blocks
+    );
 }
