@@ -163,7 +163,7 @@ Deno.test("spark3d pretrain and prepare say what is wrong with folders", async (
     [
       at("empty"),
       at("run"),
-      /^error: Cannot read .*empty: found no \.nii or \.nii\.gz image, wanted a BIDS tree .*: check the path/,
+      /^error: Cannot read .*empty: found no image \(.*\), wanted a BIDS tree .*: check the path/,
     ],
     [
       at("bids"),
