@@ -42,7 +42,9 @@ export class Side {
     const { value, done } = await this.#lines.next();
     if (done) {
       const { code } = await this.#process.status;
-      throw new Error(`Cannot go on: ${this.program} ended with code ${code}, wanted an answer: read its messages above`);
+      throw new Error(
+        `Cannot go on: ${this.program} ended with code ${code}, wanted an answer: read its messages above`,
+      );
     }
     return JSON.parse(value) as T;
   }

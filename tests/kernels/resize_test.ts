@@ -42,7 +42,7 @@ gpuTest("resizeAxis() spreads more outputs than one dimension of workgroups hold
     op: resizeAxis,
     attrs: { axis: 1 },
     inputs: [
-      { shape: [1, 1, 9, 20, 10] },
+      { shape: [1, 1, 30, 20, 11] },
       { shape: [33], dtype: "i32", data: first },
       { shape: [33, taps], data: weights },
     ],

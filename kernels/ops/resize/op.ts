@@ -1,17 +1,13 @@
 /** Resizing one axis by a table of weights, and clamping to ranges: the parts of resampling volumes. */
-import { elementCount, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
+import { type OpDef, tensor } from "../../spec.ts";
 import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
 import { count, require, requireSingle, sameShape, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
+import { around, resizeKernel } from "./resize.wgsl.ts";
 
 /** Axis of a volume, 0 = D to 2 = W. */
 export interface ResizeAxisAttrs {
   readonly axis: 0 | 1 | 2;
-}
-
-/** A tensor around an axis: elements between neighbours along it, and its length. */
-function around(x: TensorSpec, axis: number): { inner: number; length: number } {
-  return { inner: elementCount(x.shape.slice(axis + 3)), length: x.shape[axis + 2] };
 }
 
 /**
@@ -40,33 +36,10 @@ export const resizeAxis: OpDef<ResizeAxisAttrs> = {
     return streamCost(inputs, outputs, 2 * inputs[2].shape[1] * count(outputs));
   },
   lower({ inputs: [x, first, weights], outputs: [y], attrs: { axis }, device }) {
-    const { inner, length } = around(x, axis);
     return {
-      variant: "table",
+      variant: around(x, axis).inner === 1 ? "rows" : "columns",
       scratch: [],
-      kernels: [kernel({
-        label: `resizeAxis ${"DHW"[axis]} ${shapeText(x)} to ${y.shape[axis + 2]}`,
-        device,
-        bindings: [
-          input(0, "x", x),
-          input(1, "first", first),
-          input(2, "weights", weights),
-          output(0, "out", y),
-        ],
-        params: { total: count([y]), inner, length, size: y.shape[axis + 2], taps: weights.shape[1] },
-        groups: Math.ceil(count([y]) / WORKGROUP),
-        body: `
-if (tid >= p.total) { return; }
-let line = tid / p.inner; let outer = line / p.size; let o = line - outer * p.size;
-let base = outer * p.length * p.inner + (tid - line * p.inner);
-let start = first[o]; let row = o * p.taps; let last = i32(p.length) - 1;
-var sum = 0.0;
-for (var k = 0u; k < p.taps; k++) {
-  let at = u32(clamp(start + i32(k), 0, last));
-  sum += weights[row + k] * x[base + at * p.inner];
-}
-out[tid] = sum;`,
-      })],
+      kernels: [resizeKernel(x, first, weights, y, axis, device)],
     };
   },
   reference({ inputs: [x, first, weights], inputSpecs: [spec, , table], outputSpecs: [out], attrs }) {
