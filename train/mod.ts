@@ -11,6 +11,7 @@ export {
   type ValidationResult,
 } from "./events.ts";
 export { DivergedError, runTraining, type TrainingRequest } from "./loop.ts";
+export { gpuResampler, type GpuResamplerOptions } from "./gpu_resampler.ts";
 export { type BlockMask, expandMask, MaskError, sampleBlockMask, sampleRatio } from "./mask.ts";
 export { addOptimizer, type OptimizerNodes, type OptimizerRequest } from "./optimizer.ts";
 export { type ReconstructionPicture, reconstructionPicture } from "./picture.ts";

@@ -45,4 +45,6 @@ export { type AdamwAttrs, adamwUpdate, type SgdAttrs, sgdUpdate, STEP_SCALARS } 
 export { maxPool3d, maxPool3dGradient } from "./pool/max_pool.ts";
 export { avgPool3d, avgPool3dGradient } from "./pool/op.ts";
 export { type PoolAttrs, type PoolGradientAttrs } from "./pool/windows.ts";
+export { clampSlices, type ClampSlicesAttrs, resizeAxis, type ResizeAxisAttrs } from "./resize/op.ts";
+export { type AxisTable, axisTable, type ResizeOrder } from "./resize/taps.ts";
 export { msSsimLoss, ssimLoss } from "./ssim/loss.ts";
