@@ -1,4 +1,4 @@
-import process from "node:process";
+import { builtin } from "./builtin.ts";
 import { toDataError } from "./errors.ts";
 
 /** Ending of a temporary name: machine, process, and eight random digits that keep threads apart. */
@@ -62,7 +62,7 @@ async function inUse(path: string, host: string, pid: number): Promise<boolean> 
     return mtime === null || Date.now() - mtime.getTime() < FOREIGN_AGE_MS;
   }
   try {
-    process.kill(pid, 0); // signal 0 only asks
+    builtin("node:process").kill(pid, 0); // signal 0 only asks
     return true;
   } catch (error) {
     return (error as { code?: string }).code !== "ESRCH";

@@ -1,4 +1,4 @@
-import { crc32, deflateSync } from "node:zlib";
+import { builtin } from "./builtin.ts";
 
 /** An 8-bit picture: `data` is `[height, width, channels]`, 1 channel grey or 3 channels red, green, blue. */
 export interface Picture {
@@ -33,7 +33,7 @@ export function encodePng({ width, height, channels, data }: Picture): Uint8Arra
   view.setUint32(4, height);
   header[8] = 8; // bits per channel
   header[9] = channels === 1 ? 0 : 2; // colour type: grey or RGB
-  const compressed = deflateSync(filterRows(data, width * channels, height, channels));
+  const compressed = builtin("node:zlib").deflateSync(filterRows(data, width * channels, height, channels));
   const chunks = [chunk("IHDR", header), chunk("IDAT", compressed), chunk("IEND", new Uint8Array(0))];
   const png = new Uint8Array(chunks.reduce<number>((sum, part) => sum + part.length, SIGNATURE.length));
   png.set(SIGNATURE);
@@ -74,6 +74,6 @@ function chunk(type: string, content: Uint8Array): Uint8Array {
   view.setUint32(0, content.length);
   for (let i = 0; i < 4; i++) bytes[4 + i] = type.charCodeAt(i);
   bytes.set(content, 8);
-  view.setUint32(8 + content.length, crc32(bytes.subarray(4, 8 + content.length)));
+  view.setUint32(8 + content.length, builtin("node:zlib").crc32(bytes.subarray(4, 8 + content.length)));
   return bytes;
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { builtin } from "./builtin.ts";
 import { DataError, toDataError } from "./errors.ts";
 import { readStoreIndex, type StoreIndex } from "./store_index.ts";
 import type { Dims3 } from "./volume.ts";
@@ -106,7 +106,7 @@ async function arrayProblem(
 async function fileChecksum(path: string): Promise<StoredArray> {
   try {
     using file = await Deno.open(path);
-    const hash = createHash("sha256"), piece = new Uint8Array(PIECE_BYTES);
+    const hash = builtin("node:crypto").createHash("sha256"), piece = new Uint8Array(PIECE_BYTES);
     let bytes = 0;
     for (let read = await file.read(piece); read !== null; read = await file.read(piece)) {
       hash.update(piece.subarray(0, read));

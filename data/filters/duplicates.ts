@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { builtin } from "../builtin.ts";
 import { toDataError } from "../errors.ts";
 
 /** A file that may be a copy of another. */
@@ -22,7 +22,7 @@ export async function findDuplicates(
   files: readonly DuplicateCandidate[],
   sameFile: (a: number, b: number) => boolean = () => false,
 ): Promise<Map<number, number>> {
-  const copies = new Map<number, number>();
+  const copies = new Map<number, number>(), piece = new Uint8Array(PIECE);
   const bySize = Map.groupBy(files.keys(), (index) => files[index].fileBytes);
   for (const group of bySize.values()) {
     if (group.length < 2) continue;
@@ -30,7 +30,7 @@ export async function findDuplicates(
     for (const index of group) {
       const { path } = files[index];
       let hash = hashes.get(path);
-      if (hash === undefined) hashes.set(path, hash = await sha256(path));
+      if (hash === undefined) hashes.set(path, hash = await sha256(path, piece));
       const original = first.get(hash);
       if (original === undefined) first.set(hash, index);
       else if (!sameFile(original, index)) copies.set(index, original);
@@ -41,7 +41,7 @@ export async function findDuplicates(
 
 /** Hash of a file, or of all files of a folder (a DICOM series) in the order of their names. */
 async function sha256(path: string): Promise<string> {
-  const hash = createHash("sha256"), piece = new Uint8Array(PIECE);
+  const hash = builtin("node:crypto").createHash("sha256"), piece = new Uint8Array(PIECE);
   try {
     const names = (await Deno.stat(path)).isDirectory ? fileNames(path) : null;
     for (const name of names?.map((name) => `${path}/${name}`) ?? [path]) {

@@ -1,4 +1,4 @@
-import process from "node:process";
+import { builtin } from "../builtin.ts";
 import { resampledShape } from "../resample.ts";
 import { type Dims3, voxelCount } from "../volume.ts";
 
@@ -32,5 +32,7 @@ const COPIES = 4;
 
 /** Memory that images in work may take when nobody says: three quarters of the machine's, or of what its control group allows. */
 export function defaultMemoryBytes(): number {
-  return Math.floor(0.75 * Math.min(Deno.systemMemoryInfo().total, process.constrainedMemory()));
+  return Math.floor(
+    0.75 * Math.min(Deno.systemMemoryInfo().total, builtin("node:process").constrainedMemory()),
+  );
 }

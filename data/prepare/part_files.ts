@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { builtin } from "../builtin.ts";
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from "../atomic.ts";
 import { z } from "../deps.ts";
 import { DataError, toDataError } from "../errors.ts";
@@ -37,7 +37,7 @@ export async function writePart(
   result: Pick<PartFile, "volumes" | "rejected">,
 ): Promise<void> {
   const folder = `${store}/${PARTS_FOLDER}`, text = JSON.stringify(facts);
-  const digest = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  const digest = builtin("node:crypto").createHash("sha256").update(text).digest("hex").slice(0, 16);
   await makeFolder(folder);
   await writeFileAtomic(`${folder}/${factsName(digest)}`, text);
   const content: PartFile = { format: "spark3d-part", part, facts: digest, ...result };

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { cleanTemporary, makeFolder, writeFileAtomic } from "../atomic.ts";
 import { discover } from "../discovery/mod.ts";
 import { DataError } from "../errors.ts";
@@ -124,7 +123,7 @@ async function prepareImages(
   settings: ReturnType<typeof imageSettings>,
   reporter: Reporter,
 ): Promise<Outcome> {
-  const { out, workers = availableParallelism(), workerUrl, signal } = options;
+  const { out, workers = navigator.hardwareConcurrency, workerUrl, signal } = options;
   const memoryBytes = options.memoryBytes ?? defaultMemoryBytes();
   const volumes = new Map<string, StoreVolume>(), rejected = new Map<string, Rejection>();
   const reject = (task: ImageTask, rejection: Rejection, ms = 0) => {

@@ -1,4 +1,4 @@
-import { zstdDecompressSync } from "node:zlib";
+import { builtin } from "../builtin.ts";
 import { DataError } from "../errors.ts";
 import { type Dims3, voxelCount } from "../volume.ts";
 import type { ArrayFile } from "./array_file.ts";
@@ -115,7 +115,7 @@ export class Shard implements ChunkReader {
     const wanted = voxelCount(this.metadata.innerShape) * ELEMENT_BYTES[this.metadata.dtype];
     let bytes: Uint8Array;
     try {
-      bytes = zstdDecompressSync(packed, { maxOutputLength: wanted });
+      bytes = builtin("node:zlib").zstdDecompressSync(packed, { maxOutputLength: wanted });
     } catch (error) {
       throw this.#damaged(`inner chunk ${chunk} damaged`, "zstd data of the array's chunk size", error);
     }

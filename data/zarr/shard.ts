@@ -1,4 +1,4 @@
-import { constants, zstdCompressSync } from "node:zlib";
+import { builtin } from "../builtin.ts";
 import { type Dims3, voxelCount } from "../volume.ts";
 import { crc32c } from "./crc32c.ts";
 import { type ArrayData, encodeElements } from "./elements.ts";
@@ -36,6 +36,7 @@ export function* shardPieces(
           index[entry++] = MISSING;
           continue;
         }
+        const { constants, zstdCompressSync } = builtin("node:zlib");
         const packed = zstdCompressSync(bytes, {
           params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
         });

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { builtin } from "../builtin.ts";
 import { makeFolder, temporaryName } from "../atomic.ts";
 import { DataError, toDataError } from "../errors.ts";
 import { type Dims3, voxelCount } from "../volume.ts";
@@ -101,7 +101,7 @@ function* plainPieces(data: ArrayData, dtype: ArrayType): Generator<Uint8Array> 
 /** Writes a new file and flushes it to disk. */
 async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<StoredArray> {
   using file = await Deno.open(path, { write: true, createNew: true });
-  const hash = createHash("sha256");
+  const hash = builtin("node:crypto").createHash("sha256");
   let bytes = 0;
   for (const piece of pieces) {
     hash.update(piece);
