@@ -40,8 +40,8 @@ export async function findDuplicates(
 }
 
 /** Hash of a file, or of all files of a folder (a DICOM series) in the order of their names. */
-async function sha256(path: string): Promise<string> {
-  const hash = builtin("node:crypto").createHash("sha256"), piece = new Uint8Array(PIECE);
+async function sha256(path: string, piece: Uint8Array): Promise<string> {
+  const hash = builtin("node:crypto").createHash("sha256");
   try {
     const names = (await Deno.stat(path)).isDirectory ? fileNames(path) : null;
     for (const name of names?.map((name) => `${path}/${name}`) ?? [path]) {
