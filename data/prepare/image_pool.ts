@@ -42,6 +42,8 @@ class ImagePool {
   readonly #idle: Worker[] = [];
   /** Position of the image that a worker has. */
   readonly #inWork = new Map<Worker, number>();
+  /** Workers that can answer no more. */
+  readonly #dead = new Set<Worker>();
   #next = 0;
   #usedBytes = 0;
   #failure: Error | null = null;
@@ -59,6 +61,7 @@ class ImagePool {
       worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => this.#receive(worker, data);
       worker.onerror = (event) => {
         event.preventDefault();
+        this.#dead.add(worker);
         this.#fail(new Error(`Cannot prepare images: a worker failed: ${event.message}`));
         this.#release(worker);
       };
@@ -75,7 +78,8 @@ class ImagePool {
       await this.#end.promise;
     } finally {
       this.options.signal?.removeEventListener("abort", stop);
-      await Promise.all(this.#workers.map(closeWorker));
+      for (const worker of this.#dead) worker.terminate();
+      await Promise.all(this.#workers.filter((worker) => !this.#dead.has(worker)).map(closeWorker));
     }
   }
 
