@@ -8,7 +8,7 @@ const served = (file: string) => JSON.stringify(new URL(`../../data/${file}`, im
 
 /** Writes a worker module whose resampler has this body; `LOG` is a file that it may append to. */
 async function writeWorker(folder: string, body: string, open = ""): Promise<URL> {
-  const path = `${folder}/worker.ts`;
+  const path = `${folder}/worker.js`;
   await Deno.writeTextFile(
     path,
     `import { serveImages } from ${served("prepare/serve_images.ts")};
@@ -78,9 +78,9 @@ Deno.test("a fault of the program or of a worker module ends the run and names t
       }),
       /a fault of this program, please report it: Error: no device/,
     );
-    await Deno.writeTextFile(`${folder}/broken.ts`, `throw new Error("at load");`);
+    await Deno.writeTextFile(`${folder}/broken.js`, `throw new Error("at load");`);
     await assert.rejects(
-      prepareDataset({ ...options, workerUrl: pathToFileURL(`${folder}/broken.ts`) }),
+      prepareDataset({ ...options, workerUrl: pathToFileURL(`${folder}/broken.js`) }),
       /Cannot prepare images: a worker failed: .*at load/,
     );
   }));
