@@ -90,7 +90,9 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
         `let all = blocks * p.tiles;`,
       ]
       : [`let all = i32(p.n) * p.tiles;`]),
-    `let firstRow = i32(chunk) * all / p.chunks; let endRow = i32(chunk + 1u) * all / p.chunks;`,
+    `let each = all / p.chunks; let spare = all - each * p.chunks;`,
+    `let firstRow = i32(chunk) * each + min(i32(chunk), spare);`,
+    `let endRow = firstRow + each + select(0, 1, i32(chunk) < spare);`,
     `var seen = 0;`,
     `for (var n = 0u; n < p.n; n++) {`,
     `let table = i32(n) * p.tableLength;`,
@@ -103,7 +105,7 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
     ...times(tile.halos, (c) => `let halo${c} = i32((n * p.halo + h${c}) * p.haloVoxels);`),
     ...(blocks ? blockLoop(pair, rowLoop, halos) : rowLoop("end")),
     `}`,
-    ...storeLines(tile, taps, partials, draft.store),
+    ...storeLines(draft, partials),
     ...(totals ? totalLines(tile, totals, draft.totalsStore) : []),
   ];
   return kernel({
@@ -136,7 +138,7 @@ export function partialSumsKernel(draft: PartialSums): KernelSpec {
       haloStep: pair.mirrored ? channels : 1,
       first: draft.first,
       base: draft.base,
-      turns: taps === 1 ? tile.quads * tile.halos : taps,
+      turns: turnsOf(pair, tile),
       flip: { i32: pair.mirrored ? taps - 1 : 0 },
       ...halos.params(),
       ...draft.store.params,
@@ -164,13 +166,15 @@ function sums(tile: WeightTile, taps: number): string[] {
 }
 
 /**
- * Stores the sums tap by tap, those of a kernel of one tap pair by pair, in a loop whose length the compiler does not know.
- * 108 stores one after another take llvmpipe 0.2 s to compile, half of what the whole kernel takes, and an array with a
- * varying index far longer.
+ * Stores the sums tap by tap, those of a kernel of one tap pair by pair. On software devices that is a loop, whose length the
+ * compiler does not know: 108 stores one after another take llvmpipe 0.2 s to compile, half of what the whole kernel takes,
+ * and an array with a varying index far longer.
  */
-function storeLines(tile: WeightTile, taps: number, partials: Binding, store: Store): string[] {
+function storeLines({ pair, tile, device, store }: PartialSums, partials: Binding): string[] {
+  const taps = volumeOf(pair.kernel);
   const pairs = times(tile.quads, (q) => times(tile.halos, (c) => [q, c] as const)).flat();
   const group = (names: readonly string[], quad: string, halo: string) => [
+    `{`,
     `var four = ${names[0]};`,
     ...names.slice(1).map((name, k) => `four = select(four, ${name}, turn == ${k + 1}u);`),
     ...times(4, (j) => [
@@ -181,29 +185,37 @@ function storeLines(tile: WeightTile, taps: number, partials: Binding, store: St
       store.into(partials, "place", "sum"),
       `}`,
     ]).flat(),
+    `}`,
   ];
-  return [
-    `let start = p.base + ((chunk * ${tile.lanes}u + lane) * p.total + p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
-    `for (var turn = 0u; turn < p.turns; turn++) {`,
-    ...(taps === 1
+  /** Statements of a turn. @param among the sums that it may store, of all those that take turns */
+  const turn = (among: (names: readonly string[]) => readonly string[]) =>
+    taps === 1
       ? [
         `let at = start;`,
         ...group(
-          pairs.map(([q, c]) => sumName(0, q, c)),
+          among(pairs.map(([q, c]) => sumName(0, q, c))),
           `turn / ${tile.halos}u * 4u`,
           `turn % ${tile.halos}u`,
         ),
       ]
       : [
         `let at = start + u32(abs(p.flip - i32(turn)));`,
-        ...pairs.flatMap(([q, c]) => [
-          `{`,
-          ...group(times(taps, (k) => sumName(k, q, c)), `${4 * q}u`, `${c}u`),
-          `}`,
-        ]),
-      ]),
-    `}`,
+        ...pairs.flatMap(([q, c]) =>
+          group(among(times(taps, (k) => sumName(k, q, c))), `${4 * q}u`, `${c}u`)
+        ),
+      ];
+  return [
+    `let start = p.base + ((chunk * ${tile.lanes}u + lane) * p.total + p.first + s * p.stillStep + h * p.haloStep) * ${taps}u;`,
+    ...(device.software
+      ? [`for (var turn = 0u; turn < p.turns; turn++) {`, ...turn((names) => names), `}`]
+      : times(turnsOf(pair, tile), (k) => [`{ let turn = ${k}u;`, ...turn((names) => [names[k]]), `}`])
+        .flat()),
   ];
+}
+
+function turnsOf({ kernel }: Pair, { quads, halos }: WeightTile): number {
+  const taps = volumeOf(kernel);
+  return taps === 1 ? quads * halos : taps;
 }
 
 /** Stores the sums of dy: threads of the first halo channels have them all. */
