@@ -12,10 +12,8 @@
 //          long to compile, read and write dense volumes of whole tiles as one block, and so share texts among layouts
 // Siblings weight_gradient.wgsl.ts   Reference reference.ts
 import type { DeviceFacts, Dims3, DType, KernelSpec } from "../../spec.ts";
-import { kernel, type KernelDraft, load, storageType, WORKGROUP } from "../../wgsl/module.ts";
+import { kernel, type KernelDraft, storageType, WORKGROUP } from "../../wgsl/module.ts";
 import {
-  accumulator,
-  cellsOf,
   outputBinding,
   outputParams,
   startLines,
@@ -24,6 +22,7 @@ import {
   tiledOutput,
   tileLines,
 } from "./gather_output.ts";
+import { multiplyLines, type Tap, type Use } from "./gather_products.ts";
 import type { ConvGeometry } from "./geometry.ts";
 import {
   asOneBlock,
@@ -83,23 +82,6 @@ export type GatherShape = Omit<
   GatherDraft,
   "weights" | "packedChannels" | "first" | "biasAt" | "adds" | "scale"
 >;
-
-/** An output voxel of the tile and the point that a tap joins it to. */
-interface Use {
-  readonly cell: readonly [number, number, number];
-  readonly plane: Plane;
-  readonly y: number;
-  readonly x: number;
-}
-
-/** One kernel tap of a tile. */
-interface Tap {
-  /** WGSL of the tap's number along depth. */
-  readonly depth: string;
-  /** Number of the tap along height and width. */
-  readonly inPlane: number;
-  readonly uses: readonly Use[];
-}
 
 /** Channels of a source from which on skipping hidden blocks pays for asking block by block. */
 const APART_CHANNELS = 16;
@@ -288,71 +270,4 @@ function sourceLines(
     );
   }
   return [...lines, `}`];
-}
-
-/**
- * Loads the points of some taps in one channel and adds their products, one accumulator after another: it then stays in a
- * register while its taps are added (a third faster on llvmpipe than one tap after another).
- */
-function multiplyLines(
-  draft: GatherDraft,
-  tile: Tile,
-  readers: readonly PointReader[],
-  s: number,
-  taps: readonly Tap[],
-  fours: Binding | null,
-): string[] {
-  const { binding, dtype } = draft.sources[s];
-  const value = (index: string) => load({ ...binding, type: dtype }, index);
-  const four = (index: string) => load(fours!, `(${index} >> 2u)`);
-  const inPlane = draft.geometry.kernel[1] * draft.geometry.kernel[2];
-  const name = (suffix: string, u: Use) => `v${suffix}${u.plane.key}${key(u.y)}${key(u.x)}`;
-  const lines: string[] = [];
-  for (const depth of new Set(taps.map((tap) => tap.depth))) {
-    lines.push(`let w${depth} = ((wfirst + ${depth}) * p.inChannels + channel) * ${inPlane * tile.quads}u;`);
-  }
-  for (const [t, { depth, inPlane: at }] of taps.entries()) {
-    for (let q = 0; q < tile.quads; q++) {
-      lines.push(`let k${t}_${q} = weights[w${depth} + ${at * tile.quads + q}u];`);
-    }
-  }
-  const rows = new Map<string, { readonly tap: number; readonly use: Use }[]>();
-  for (const [tap, { uses }] of taps.entries()) {
-    for (const use of uses) {
-      const row = `${use.plane.key}${key(use.y)}`;
-      rows.set(row, [...rows.get(row) ?? [], { tap, use }]);
-    }
-  }
-  const order = [...rows.values()].sort(([a], [b]) => a.use.y - b.use.y);
-  for (const reader of readers) {
-    for (const row of order) {
-      const points = new Map(
-        row.map(({ use }) => use).sort((a, b) => a.x - b.x).map((u) => [name(reader.suffix, u), u]),
-      );
-      for (const [v, u] of points) {
-        if (!fours || u.x < 0 || u.x >= tile.size[2]) {
-          lines.push(`let ${v} = ${reader.value("plane", u.plane, u.y, u.x, value)};`);
-          continue;
-        }
-        const at = u.x % 4;
-        const whole = name(reader.suffix, { ...u, x: u.x - at }).replace("v", "f");
-        if (at === 0) {
-          lines.push(`let ${whole} = ${reader.value("plane", u.plane, u.y, u.x, four, "vec4f()")};`);
-        }
-        lines.push(`let ${v} = ${whole}.${"xyzw"[at]};`);
-      }
-      for (const cell of cellsOf(tile)) {
-        const products = row.filter(({ use }) => use.cell.every((at, axis) => at === cell[axis]));
-        for (let q = 0; q < tile.quads && products.length > 0; q++) {
-          const a = accumulator(reader.suffix, cell, q);
-          lines.push(
-            products.map(({ tap, use }) =>
-              `${a} = fma(k${tap}_${q}, vec4f(${name(reader.suffix, use)}), ${a});`
-            ).join(" "),
-          );
-        }
-      }
-    }
-  }
-  return lines;
 }

@@ -139,24 +139,47 @@ function storesFours({ blocks }: Placement, tile: Tile): boolean {
 }
 
 /**
- * Writes the accumulators to `y`, or adds them onto what is there: a loop over output channels, since a software device takes
- * longer to compile a store than to choose one of several values.
+ * Writes the accumulators to `y`, or adds them onto what is there. On software devices that is a loop over the output channels:
+ * llvmpipe takes longer to compile a store than to choose one of several values.
  */
 export function storeLines(draft: OutputDraft, placed: Placement, tile: Tile): string[] {
+  const channels = Array.from({ length: 4 * tile.quads }, (_, j) => j);
+  const left = `p.outChannels - ob * 4u`;
+  if (draft.device.software) {
+    return [
+      `for (var j = 0u; j < min(${channels.length}u, ${left}); j++) {`,
+      ...Array.from(
+        { length: Math.log2(channels.length) },
+        (_, b) => `let bit${b} = (j & ${1 << b}u) != 0u;`,
+      ),
+      ...channelLines(draft, placed, tile, (values) => chosen(values)),
+      `}`,
+    ];
+  }
+  return channels.flatMap((j) => [
+    `if (${left} > ${j}u) {`,
+    `let j = ${j}u;`,
+    ...channelLines(draft, placed, tile, (values) => values[j]),
+    `}`,
+  ]);
+}
+
+/** Stores output channel `j` of a thread; `pick` chooses its value from those of all channels. */
+function channelLines(
+  draft: OutputDraft,
+  placed: Placement,
+  tile: Tile,
+  pick: (values: readonly string[]) => string,
+): string[] {
   const result = outputBinding(draft, placed, tile);
   const width = storesFours(placed, tile) ? 4 : 1;
   const zero = width === 4 ? "vec4f()" : "0.0";
-  const bits = Math.log2(4 * tile.quads);
-  const lines = [
-    `for (var j = 0u; j < min(${4 * tile.quads}u, p.outChannels - ob * 4u); j++) {`,
-    ...Array.from({ length: bits }, (_, b) => `let bit${b} = (j & ${1 << b}u) != 0u;`),
-    `let channel = (n * p.outChannels + ob * 4u + j) * p.outVoxels;`,
-  ];
+  const lines = [`let channel = (n * p.outChannels + ob * 4u + j) * p.outVoxels;`];
   suffixes(tile).forEach((suffix, m) => {
     if (m > 0) lines.push(`if (first + ${m}u < count) {`);
     for (const [z, y, x] of cellsOf(tile).filter((cell) => cell[2] % width === 0)) {
       const value = (at: number) =>
-        chosen(
+        pick(
           Array.from({ length: 4 * tile.quads }, (_, j) =>
             `${accumulator(suffix, [z, y, x + at], j >> 2)}.${"xyzw"[j & 3]}`),
         );
@@ -174,7 +197,7 @@ export function storeLines(draft: OutputDraft, placed: Placement, tile: Tile): s
     }
     if (m > 0) lines.push(`}`);
   });
-  return [...lines, `}`];
+  return lines;
 }
 
 /** WGSL that chooses among values, a power of two of them, by the variables `bit0`, `bit1`, ... */

@@ -63,9 +63,9 @@ export function tileCount(output: Placement, tile: Tile): number {
  * is what a thread does to find the points of a plane in blocks, `thread` what it does once.
  */
 const CYCLES = {
-  load: 60,
+  load: 55,
   four: 150,
-  weights: 50,
+  weights: 75,
   store: 60,
   storeFour: 175,
   multiplyAdd: 0.6,
