@@ -22,6 +22,7 @@ import {
 import { blockInput, tableInput } from "../support/blocks.ts";
 import { plainDevice } from "../support/device_facts.ts";
 import { gpuTest } from "../support/gpu.ts";
+import { halfTest } from "../support/half.ts";
 import { type CaseInput, checkOp, type Contents, inputSpec, noise, runOnGpu } from "../support/ops.ts";
 import { assertAllClose, toleranceFor } from "../support/tolerance.ts";
 
@@ -108,7 +109,8 @@ for (const c of cases) {
 
   for (const software of [false, true]) {
     const where = software ? "on software devices" : "elsewhere";
-    gpuTest(`an input gradient adds onto the gradient that is there, ${where}: ${c.name}`, async (gpu) => {
+    const test = c.inputs.some((x) => inputSpec(x).dtype === "f16") ? halfTest : gpuTest;
+    test(`an input gradient adds onto the gradient that is there, ${where}: ${c.name}`, async (gpu) => {
       const { graph, feeds, sum } = sumGraph({ ...c, op: onDevice(c.op, software) });
       const [found] = await runOnGpu(gpu, graph, feeds, [sum], { poison: true });
       const known = new Map([...feeds].map(([v, data]) => [v, Float64Array.from(data)]));
@@ -119,8 +121,8 @@ for (const c of cases) {
   }
 }
 
-gpuTest("an input gradient adds 16-bit floats in 32 bits and rounds once", async (gpu) => {
-  // 1 + 3 * 2^-12 = 1 + 1.5 * 2^-11: two sums of a rounded product would give another neighbour
+halfTest("an input gradient adds 16-bit floats in 32 bits and rounds once", async (gpu) => {
+  // each product is 2^-12, a quarter of the last digit of 1: added one by one in 16 bits they would vanish
   const graph = new Graph();
   const dy = graph.input("dy", tensor([1, 3, 1, 1, 4], "f16"));
   const w = graph.input("w", tensor([3, 1, 1, 1, 1]));
