@@ -9,7 +9,7 @@ import { type ProfileClock, timeDispatches } from "./profile.ts";
 import { decodeFloats, encodeFloats, isFloat, StagingRing, writeBytes } from "./transfer.ts";
 
 /** Bytes between uniform blocks: a multiple of 256, the largest offset alignment that WebGPU allows. */
-const UNIFORM_STRIDE = 512;
+export const UNIFORM_STRIDE = 512;
 
 interface Recorded {
   readonly dispatch: Dispatch;
