@@ -28,6 +28,20 @@ export interface ValidationResult {
   readonly valLossNearest: number;
 }
 
+/** How well a segmentation network does after an epoch; Dice coefficients between 0 and 1. */
+export interface SegmentationResult {
+  /** Mean loss of the epoch's training steps. */
+  readonly trainLoss: number;
+  /** Mean loss of the validation steps. */
+  readonly valLoss: number;
+  /** Dice of each foreground class over all validation patches together; NaN where no voxel has or gets the class. */
+  readonly pseudoDice: readonly number[];
+  /** Mean of `pseudoDice` without NaN. */
+  readonly meanDice: number;
+  /** Exponential average of `meanDice`: 0.9 of the old value and 0.1 of the new one. */
+  readonly emaDice: number;
+}
+
 /** Why a run ended before its last step although nothing went wrong. */
 export type StopReason = "SIGINT" | "SIGTERM" | "abort" | "deadline";
 
@@ -49,6 +63,7 @@ export type TrainEvent =
   | { readonly type: "plan"; readonly phase: string; readonly plan: PlanSummary }
   | { readonly type: "metrics"; readonly step: number; readonly rows: readonly MetricRow[] }
   | ({ readonly type: "validation"; readonly step: number; readonly epoch: number } & ValidationResult)
+  | ({ readonly type: "segmentation"; readonly step: number; readonly epoch: number } & SegmentationResult)
   | {
     readonly type: "checkpoint";
     readonly step: number;
