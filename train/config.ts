@@ -66,7 +66,8 @@ const batch = z.strictObject({
 });
 
 const weightDecay = z.number().nonnegative();
-const optimizer = z.discriminatedUnion("kind", [
+/** An optimiser and its settings. */
+export const optimizerSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("sgd"),
     lr: z.number().positive().default(1e-2),
@@ -84,7 +85,8 @@ const optimizer = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const memory = z.strictObject({
+/** How much GPU memory a run may take, and what it recomputes for it. */
+export const memorySchema = z.strictObject({
   limit: z.number().positive().nullable().default(null).describe(
     "GPU memory that the run may take, GiB; null: what it needs (WebGPU does not say how much there is)",
   ),
@@ -127,7 +129,7 @@ export const runConfigSchema = z.strictObject({
   patch: z.tuple([edge, edge, edge]).default([160, 160, 160]).describe("patch size [D, H, W], voxels"),
   mask: mask.prefault({}),
   batch: batch.prefault({}),
-  optimizer: optimizer.prefault({ kind: "sgd" }),
+  optimizer: optimizerSchema.prefault({ kind: "sgd" }),
   clipNorm: z.number().positive().nullable().default(12).describe(
     "global gradient norm limit; null: no clipping",
   ),
@@ -147,7 +149,7 @@ export const runConfigSchema = z.strictObject({
   ),
   precision: z.enum(["f32", "f16", "auto"]).default("auto")
     .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
-  memory: memory.prefault({}),
+  memory: memorySchema.prefault({}),
   tuning: tuningTableSchema.nullable().default(null).describe(
     "measured tiles of convolutions, written by spark3d tune; they change the order of sums, and so the last digits",
   ),
