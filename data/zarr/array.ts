@@ -1,6 +1,6 @@
 import { type Dims3, voxelCount } from "../volume.ts";
 import { ArrayFile } from "./array_file.ts";
-import { type ChunkReader, PlainChunk, Shard } from "./chunk_readers.ts";
+import { type ChunkReader, clearBox, PlainChunk, Shard } from "./chunk_readers.ts";
 import { readZarrMetadata, type ZarrMetadata } from "./metadata.ts";
 import {
   type ArrayType,
@@ -28,7 +28,7 @@ export class ZarrArray implements Disposable {
   }
 
   /**
-   * Opens an array written by `writeZarrArray`: one plain chunk or one zstd shard of float16, float32 or int8.
+   * Opens an array written by `writeZarrArray`: one plain chunk or one zstd shard of float16, float32, int8 or int16.
    *
    * @throws {DataError} when it is missing, is another kind of array, or its file is too short or has a damaged index
    */
@@ -59,21 +59,25 @@ export class ZarrArray implements Disposable {
   }
 
   /**
-   * Reads a box, touching only the slices or inner chunks that it meets; what lies outside the array is 0.
+   * Reads a box, touching only the slices or inner chunks that it meets.
    *
    * @param start first voxel along z, y, x; may be negative
    * @param size voxels along z, y, x
+   * @param outside value of what lies outside the array; 0 when left out
    * @returns `[size]` in C order, float32
    * @throws {DataError} when the file has become shorter, is damaged or cannot be read
    */
-  readBox(start: Dims3, size: Dims3): Float32Array<ArrayBuffer> {
+  readBox(start: Dims3, size: Dims3, outside = 0): Float32Array<ArrayBuffer> {
     const output = new Float32Array(voxelCount(size));
+    if (outside !== 0) output.fill(outside);
     const from = start.map((first) => Math.max(first, 0)) as unknown as Dims3;
     const until = start.map((first, axis) =>
       Math.min(first + size[axis], this.shape[axis])
     ) as unknown as Dims3;
     if (from.every((first, axis) => first < until[axis])) {
-      this.#chunks.copyBox({ from, until, output, size, start });
+      const box = { from, until, output, size, start };
+      if (outside !== 0) clearBox(box); // chunks of zeros are not stored
+      this.#chunks.copyBox(box);
     }
     return output;
   }

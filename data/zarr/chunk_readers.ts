@@ -28,6 +28,17 @@ function outputIndex({ start, size }: BoxCopy, z: number, y: number, x: number):
   return ((z - start[0]) * size[1] + y - start[1]) * size[2] + x - start[2];
 }
 
+/** Sets what a box has of the array to 0. */
+export function clearBox(box: BoxCopy): void {
+  const { from, until, output } = box;
+  for (let z = from[0]; z < until[0]; z++) {
+    for (let y = from[1]; y < until[1]; y++) {
+      const at = outputIndex(box, z, y, from[2]);
+      output.fill(0, at, at + until[2] - from[2]);
+    }
+  }
+}
+
 /** Reads an uncompressed chunk: for every slice one read, from the first to the last wanted voxel. */
 export class PlainChunk implements ChunkReader {
   /** @throws {DataError} when the file has another size than the array */

@@ -1,7 +1,7 @@
 import type { ArrayType } from "./types.ts";
 
 /** Values that can be stored: intensities or labels. */
-export type ArrayData = Float32Array | Int32Array | Int8Array;
+export type ArrayData = Float32Array | Int32Array | Int16Array | Int8Array;
 
 /**
  * Elements as they are stored: little-endian, which every platform of the runtime is; float16 is rounded to nearest.
@@ -13,6 +13,8 @@ export function encodeElements(data: ArrayData, dtype: ArrayType): Uint8Array<Ar
     ? new Float16Array(data)
     : dtype === "float32"
     ? (data instanceof Float32Array ? data : Float32Array.from(data))
+    : dtype === "int16"
+    ? (data instanceof Int16Array ? data : Int16Array.from(data))
     : (data instanceof Int8Array ? data : Int8Array.from(data));
   return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
 }
@@ -44,6 +46,8 @@ export function elementCopy(bytes: Uint8Array, dtype: ArrayType): ElementCopy {
   }
   const values = dtype === "float32"
     ? new Float32Array(buffer, byteOffset, byteLength / 4)
+    : dtype === "int16"
+    ? new Int16Array(buffer, byteOffset, byteLength / 2)
     : new Int8Array(buffer, byteOffset, byteLength);
   return (from, count, output, to) => output.set(values.subarray(from, from + count), to);
 }

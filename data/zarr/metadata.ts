@@ -1,6 +1,12 @@
 import { DataError, toDataError } from "../errors.ts";
 import type { Dims3 } from "../volume.ts";
-import type { ArrayType, Compression, StoredArray, ZarrAttributes } from "./types.ts";
+import {
+  type ArrayType,
+  type Compression,
+  ELEMENT_BYTES,
+  type StoredArray,
+  type ZarrAttributes,
+} from "./types.ts";
 
 /** What `zarr.json` says of an array written by `writeZarrArray`. */
 export interface ZarrMetadata {
@@ -107,8 +113,8 @@ export function readZarrMetadata(path: string): ZarrMetadata {
     }, { cause: error });
   }
   const { zarr_format, node_type, shape, data_type } = parsed;
-  const known = data_type === "float16" || data_type === "float32" || data_type === "int8";
-  const layout = isShape(shape) && known ? chunkLayout(parsed, shape, data_type) : null;
+  const known = typeof data_type === "string" && Object.hasOwn(ELEMENT_BYTES, data_type);
+  const layout = isShape(shape) && known ? chunkLayout(parsed, shape, data_type as ArrayType) : null;
   if (zarr_format !== 3 || node_type !== "array" || !layout) {
     const codecs = Array.isArray(parsed.codecs) ? parsed.codecs as Codec[] : [];
     throw new DataError({
@@ -116,7 +122,7 @@ export function readZarrMetadata(path: string): ZarrMetadata {
       found: `another kind of array (${data_type}, shape ${JSON.stringify(shape)}, ${
         codecs.map((codec) => codec?.name).join("+")
       })`,
-      wanted: "a 3-D Zarr v3 array of float16, float32 or int8 in one plain chunk or one zstd shard",
+      wanted: "a 3-D Zarr v3 array of float16, float32, int8 or int16 in one plain chunk or one zstd shard",
       remedy: "prepare the data again",
     });
   }

@@ -10,6 +10,7 @@ export {
   type ArrayType,
   CHUNK_PATH,
   type Compression,
+  type LabelType,
   type StoredArray,
   type StoredType,
   type ZarrAttributes,

@@ -24,7 +24,8 @@ export function* shardPieces(
 ): Generator<Uint8Array> {
   const grid = chunkGrid(shape, inner);
   const index = new BigUint64Array(2 * voxelCount(grid));
-  const chunk = dtype === "int8" ? new Int8Array(voxelCount(inner)) : new Float32Array(voxelCount(inner));
+  const Chunk = dtype === "int8" ? Int8Array : dtype === "int16" ? Int16Array : Float32Array;
+  const chunk = new Chunk(voxelCount(inner));
   let written = 0, entry = 0;
   for (let z = 0; z < grid[0]; z++) {
     for (let y = 0; y < grid[1]; y++) {
@@ -54,7 +55,7 @@ export function* shardPieces(
 }
 
 /** Copies the box of `inner` voxels that begins at `start` into `chunk`, with 0 beyond the array's edges. */
-function gather(data: ArrayData, shape: Dims3, start: Dims3, chunk: Float32Array | Int8Array, inner: Dims3) {
+function gather(data: ArrayData, shape: Dims3, start: Dims3, chunk: ArrayData, inner: Dims3) {
   const [d, h, w] = shape.map((size, axis) => Math.min(inner[axis], size - start[axis]));
   if (d < inner[0] || h < inner[1] || w < inner[2]) chunk.fill(0);
   for (let z = 0; z < d; z++) {

@@ -9,13 +9,17 @@ import {
   type ArrayType,
   CHUNK_PATH,
   type Compression,
+  ELEMENT_BYTES,
+  isLabelType,
+  type LabelType,
+  LARGEST_LABEL,
   type StoredArray,
   type ZarrAttributes,
 } from "./types.ts";
 
 /** How an array is stored. */
 export interface WriteZarrOptions {
-  /** float16 or float32 for images, int8 for masks. */
+  /** float16 or float32 for images, int8 or int16 for label maps. */
   readonly dtype: ArrayType;
   /** "none" when left out. */
   readonly compression?: Compression;
@@ -32,9 +36,9 @@ const PIECE_ELEMENTS = 1 << 22;
  * name and renamed; an older array at `path` is replaced. The same data and options give the same bytes.
  *
  * @param data `[D, H, W]` in C order, rounded to nearest for float16
- * @returns size and checksum of the chunk or shard file; both are in the array's attributes too, and for int8 the number of voxels
+ * @returns size and checksum of the chunk or shard file; both are in the array's attributes too, and for label maps the number of voxels
  * above 0 in every slice
- * @throws {DataError} with action "store" when a label does not fit int8; with action "write" when the folder cannot be written, and then
+ * @throws {DataError} with action "store" when a label does not fit the type; with action "write" when the folder cannot be written, and then
  * nothing half-written stays at `path`
  * @throws {RangeError} when the shape does not hold the data
  */
@@ -49,7 +53,7 @@ export async function writeZarrArray(
       `Cannot write ${path}: shape ${shape.join("x")} does not hold ${data.length} values`,
     );
   }
-  if (dtype === "int8" && !(data instanceof Int8Array)) checkLabels(path, data);
+  if (isLabelType(dtype)) checkLabels(path, data, dtype);
   const innerShape = compression === "zstd" ? innerChunkShape(shape) : shape;
   const pieces = compression === "zstd"
     ? shardPieces(data, shape, dtype, innerShape)
@@ -58,7 +62,7 @@ export async function writeZarrArray(
   try {
     await makeFolder(`${temporary}/c/0/0`);
     const stored = await writePieces(`${temporary}/${CHUNK_PATH}`, pieces);
-    const positivePerSlice = dtype === "int8" ? countPositive(data, shape) : null;
+    const positivePerSlice = isLabelType(dtype) ? countPositive(data, shape) : null;
     const metadata = { shape, dtype, compression, innerShape, attributes, stored, positivePerSlice };
     await writePieces(`${temporary}/zarr.json`, [new TextEncoder().encode(zarrJson(metadata))]);
     await Deno.remove(path, { recursive: true }).catch((error) => {
@@ -72,14 +76,18 @@ export async function writeZarrArray(
   }
 }
 
-function checkLabels(path: string, data: Float32Array | Int32Array): void {
-  const wrong = data.findIndex((label) => !(label >= -128 && label <= 127 && Number.isInteger(label)));
+function checkLabels(path: string, data: ArrayData, dtype: LabelType): void {
+  if (ELEMENT_BYTES[dtype] >= data.BYTES_PER_ELEMENT) return; // whatever they are, they fit
+  const largest = LARGEST_LABEL[dtype];
+  const wrong = data.findIndex((label) =>
+    !(label >= -largest - 1 && label <= largest && Number.isInteger(label))
+  );
   if (wrong < 0) return;
   throw new DataError({
     file: path,
     action: "store",
     found: `label ${data[wrong]} at voxel ${wrong}`,
-    wanted: "whole labels from -128 to 127",
+    wanted: `whole labels from ${-largest - 1} to ${largest}`,
     remedy: "renumber the labels of the mask",
   });
 }

@@ -11,10 +11,10 @@ import { assertAllClose } from "../support/tolerance.ts";
 import { FileSystemStore, get, open, root } from "./deps.ts";
 
 const EXACT = { atol: 0, rtol: 0 };
-const TYPES = ["float16", "float32", "int8"] as const;
+const TYPES = ["float16", "float32", "int8", "int16"] as const;
 const KINDS = ["none", "zstd"] as const;
 
-/** Smooth values with noise and a region of zeros, or labels from -1 to 5, and what storing them as `dtype` makes of them. */
+/** Smooth values with noise and a region of zeros, or labels from -1 on, and what storing them as `dtype` makes of them. */
 function sampleArray(
   shape: Dims3,
   dtype: ArrayType,
@@ -23,13 +23,14 @@ function sampleArray(
   const data = Float32Array.from({ length: voxelCount(shape) }, (_, i) => {
     const x = i % shape[2];
     if (x >= 64 && x < 140) return 0;
-    return dtype === "int8" ? random.int(-1, 5) : Math.sin(x / 7) + 0.1 * random.normal();
+    if (dtype === "int8" || dtype === "int16") return random.int(-1, dtype === "int8" ? 5 : 1000);
+    return Math.sin(x / 7) + 0.1 * random.normal();
   });
   return { data, rounded: dtype === "float16" ? Float32Array.from(new Float16Array(data)) : data };
 }
 
-function box(data: Float32Array, shape: Dims3, start: Dims3, size: Dims3): Float32Array {
-  const wanted = new Float32Array(voxelCount(size));
+function box(data: Float32Array, shape: Dims3, start: Dims3, size: Dims3, outside = 0): Float32Array {
+  const wanted = new Float32Array(voxelCount(size)).fill(outside);
   for (let i = 0; i < wanted.length; i++) {
     const x = i % size[2] + start[2], y = Math.floor(i / size[2]) % size[1] + start[1];
     const z = Math.floor(i / size[2] / size[1]) + start[0];
@@ -55,7 +56,7 @@ Deno.test("crc32c() gives the check value and the vectors of RFC 3720", () => {
   assert.equal(crc32c(Uint8Array.from({ length: 32 }, (_, i) => i)), 0x46dd794e);
 });
 
-Deno.test("ZarrArray reads back any box, with zeros outside, in every type and kind", () =>
+Deno.test("ZarrArray reads back any box, with zeros or another value outside, in every type and kind", () =>
   withFolder((folder) => {
     const shape: Dims3 = [7, 70, 150], random = hashRandom(4);
     return forEachKind(folder, async (path, dtype, compression) => {
@@ -77,6 +78,8 @@ Deno.test("ZarrArray reads back any box, with zeros outside, in every type and k
         const size = shape.map((side) => random.int(1, trial < 5 ? 2 * side : side)) as unknown as Dims3;
         const wanted = box(rounded, shape, start, size);
         assertAllClose(array.readBox(start, size), wanted, EXACT, `${path}: box at ${start} of ${size}`);
+        const filled = box(rounded, shape, start, size, -1);
+        assertAllClose(array.readBox(start, size, -1), filled, EXACT, `${path}: -1 around ${start}`);
       }
       assertAllClose(array.readBox([0, 0, 0], shape), rounded, EXACT);
       array.close();
@@ -93,15 +96,17 @@ Deno.test("writeZarrArray() writes arrays that zarrita opens with equal values, 
     const shape: Dims3 = [65, 20, 130], random = hashRandom(5);
     return forEachKind(folder, async (path, dtype, compression) => {
       const { data } = sampleArray(shape, dtype, random);
-      if (dtype !== "int8") data.set([-0, 65504, 2 ** -24, 6e-8, -(2 ** -14)]);
+      if (dtype !== "int8" && dtype !== "int16") data.set([-0, 65504, 2 ** -24, 6e-8, -(2 ** -14)]);
       await writeZarrArray(path, data, shape, { dtype, compression, attributes: { subject: "s" } });
       const array = await open(root(new FileSystemStore(path)), { kind: "array" });
       assert.deepEqual([array.shape, array.dtype, array.attrs.subject], [[...shape], dtype, "s"]);
-      const read = (await get(array)).data as Float32Array | Float16Array | Int8Array;
+      const read = (await get(array)).data as Float32Array | Float16Array | Int8Array | Int16Array;
       const typed = dtype === "float32"
         ? data
         : dtype === "int8"
         ? Int8Array.from(data)
+        : dtype === "int16"
+        ? Int16Array.from(data)
         : new Float16Array(data);
       const bits = (values: typeof typed) =>
         new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -223,7 +228,7 @@ Deno.test("ZarrArray refuses mutated arrays or reads what was written, never any
 Deno.test("writeZarrArray() refuses wrong lengths and labels that do not fit, and leaves nothing behind", () =>
   withFolder(async (folder) => {
     const path = `${folder}/b.zarr`;
-    const write = (data: Float32Array | Int32Array) =>
+    const write = (data: Float32Array | Int32Array | Int16Array) =>
       writeZarrArray(path, data, [2, 2, 2], { dtype: "int8" });
     await assert.rejects(write(new Float32Array(7)), /does not hold 7 values/);
     await assert.rejects(
@@ -231,6 +236,11 @@ Deno.test("writeZarrArray() refuses wrong lengths and labels that do not fit, an
       /Cannot store .*b\.zarr: found label 1035 at voxel 5, wanted whole labels from -128 to 127: renumber/,
     );
     await assert.rejects(write(new Float32Array(8).fill(0.5)), /found label 0\.5 at voxel 0/);
+    await assert.rejects(write(new Int16Array(8).fill(-129)), /found label -129 at voxel 0/);
+    await assert.rejects(
+      writeZarrArray(path, Int32Array.of(0, 40000), [1, 1, 2], { dtype: "int16" }),
+      /found label 40000 at voxel 1, wanted whole labels from -32768 to 32767: renumber/,
+    );
     await Deno.writeTextFile(path, "in the way");
     await assert.rejects(
       writeZarrArray(`${path}/c.zarr`, new Float32Array(8), [2, 2, 2], { dtype: "float32" }),
