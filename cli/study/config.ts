@@ -1,0 +1,102 @@
+import { z } from "../../train/deps.ts";
+
+/** Tasks of the low-data study: two on generated heads, one on the halves of a real labelled head. */
+export const studyTasks = ["structures", "lesions", "half-head"] as const;
+/** What a network starts from: random weights, a plain masked auto-encoder, or a sparse one. */
+export const studyMethods = ["scratch", "mae", "s3d"] as const;
+
+/** One of {@linkcode studyTasks}. */
+export type StudyTask = (typeof studyTasks)[number];
+/** One of {@linkcode studyMethods}. */
+export type StudyMethod = (typeof studyMethods)[number];
+
+const count = z.int().positive();
+const settings = z.record(z.string(), z.unknown());
+
+/** Schema of a low-data study. What is left out takes the value of the committed small study. */
+export const studyConfigSchema = z.strictObject({
+  seed: z.int().nonnegative().default(0).describe("seed of the order of labelled cases and of the bootstrap"),
+  tasks: z.array(z.enum(studyTasks)).min(1).default(["structures", "lesions"]),
+  methods: z.array(z.enum(studyMethods)).min(1).default(["scratch", "mae", "s3d"]),
+  labelled: z.array(count).min(1).default([1, 2, 5, 10]).describe(
+    "numbers of labelled cases; each subset holds the smaller ones",
+  ),
+  seeds: count.default(3).describe("fine-tuning runs of each combination"),
+  spacing: z.number().positive().default(3).describe(
+    "mm between voxels, of the generated heads and of training",
+  ),
+  cohort: z.strictObject({
+    seed: z.int().nonnegative().default(1),
+    unlabelled: count.default(40).describe("heads of pre-training, all three contrasts, half with lesions"),
+    pool: count.default(10).describe("labelled heads to train on"),
+    development: count.default(4).describe("labelled heads on which settings are chosen"),
+    test: count.default(12).describe("locked labelled heads, generated and evaluated by --final only"),
+  }).prefault({}),
+  head: z.strictObject({
+    image: z.string(),
+    label: z.string(),
+    classes: z.array(z.string()).min(1),
+  }).nullable().default(null).describe(
+    "labelled head of the half-head task: left half trains, right half, mirrored, tests",
+  ),
+  unlabelled: z.string().nullable().default(null).describe(
+    "folder of real unlabelled volumes that join the generated ones in pre-training; must not hold the labelled head",
+  ),
+  pretraining: settings.default({}).describe(
+    "settings of pre-training, over the preset demo; the method sets network.kind",
+  ),
+  finetuning: settings.default({}).describe("settings of every fine-tuning run, over the preset demo"),
+  fromScratch: settings.default({}).describe("settings that differ without pre-training"),
+  fromPretrained: settings.default({}).describe("settings that differ with pre-training"),
+  transferDecoder: z.boolean().default(false),
+}).check(({ value, issues }) => {
+  const fault = (path: PropertyKey[], message: string, input: unknown) =>
+    issues.push({ code: "custom", path, message, input });
+  const largest = Math.max(...value.labelled);
+  const phantoms = value.tasks.some((task) => task !== "half-head");
+  if (phantoms && largest > value.cohort.pool) {
+    fault(
+      ["labelled"],
+      `Found ${largest} labelled cases, the pool has ${value.cohort.pool}: enlarge it`,
+      largest,
+    );
+  }
+  if (value.tasks.includes("half-head") && value.head === null) {
+    fault(["head"], "The half-head task needs a labelled head: give image, label and classes", null);
+  }
+});
+
+/** A complete low-data study; `z.infer` of {@linkcode studyConfigSchema}. */
+export type StudyConfig = z.infer<typeof studyConfigSchema>;
+
+/** One fine-tuning run of a study. */
+export interface StudyJob {
+  readonly task: StudyTask;
+  readonly method: StudyMethod;
+  /** Number of labelled cases. */
+  readonly labelled: number;
+  /** 0, 1, ... */
+  readonly seed: number;
+  /** Run folder, relative to the study. */
+  readonly folder: string;
+}
+
+/**
+ * All runs of a study, seeds outermost, so that a study that is cut short has whole seeds. The half-head task has one labelled case.
+ */
+export function studyJobs({ tasks, methods, labelled, seeds }: StudyConfig): StudyJob[] {
+  const counts = (task: StudyTask) => task === "half-head" ? [1] : labelled;
+  return Array.from({ length: seeds }, (_, seed) => seed).flatMap((seed) =>
+    tasks.flatMap((task) =>
+      counts(task).flatMap((labelled) =>
+        methods.map((method) => ({
+          task,
+          method,
+          labelled,
+          seed,
+          folder: `runs/${task}/${method}/n${labelled}/seed${seed}`,
+        }))
+      )
+    )
+  );
+}
