@@ -1,0 +1,5 @@
+/** Case ids of one fold, each list ascending. */
+export interface CaseSplit {
+  readonly train: readonly string[];
+  readonly val: readonly string[];
+}
