@@ -7,6 +7,7 @@ import { affineResample } from "../kernels/ops/augment/op.ts";
 import { TRANSFORM_LENGTH } from "../kernels/ops/augment/transform.ts";
 import { cast } from "../kernels/ops/cast/op.ts";
 import { channelSum } from "../kernels/ops/conv_transpose3d/op.ts";
+import { diceBce } from "../kernels/ops/dice_ce/bce.ts";
 import { diceCe } from "../kernels/ops/dice_ce/op.ts";
 import { fill } from "../kernels/ops/fill/op.ts";
 import { type InstanceNormAttrs, normInputs } from "../kernels/ops/instance_norm/inputs.ts";
@@ -20,6 +21,9 @@ import { updateLossScale } from "../kernels/ops/optimizer/loss_scale.ts";
 import { adamwUpdate, sgdUpdate } from "../kernels/ops/optimizer/op.ts";
 import { maxPool3d } from "../kernels/ops/pool/max_pool.ts";
 import { avgPool3d } from "../kernels/ops/pool/op.ts";
+import { confusionCounts } from "../kernels/ops/segmentation/confusion_counts.ts";
+import { downsampleLabels } from "../kernels/ops/segmentation/downsample_labels.ts";
+import { regionTargets } from "../kernels/ops/segmentation/region_targets.ts";
 import { gaussianAxis } from "../kernels/ops/ssim/gaussian_axis.ts";
 import { halve } from "../kernels/ops/ssim/halve.ts";
 import { hideVisible } from "../kernels/ops/ssim/hide_visible.ts";
@@ -77,6 +81,8 @@ function family(
 }
 
 const onActivations = { small: tiny, full: activations };
+const onClasses = { small: { channels: 3, size: [4, 5, 3] } as Size, full: [{ ...image, channels: 3 }] };
+const OVERLAP = { batchDice: false, smooth: 1e-5, diceWeight: 1, ceWeight: 1 };
 const onImages = { small: smallImage, full: [image] };
 const plain = (inputs: number) => (size: Size) => ({
   attrs: {},
@@ -200,16 +206,25 @@ const otherFamilies: readonly CaseFamily[] = [
     shape: "2 scales 2x1",
     inputs: new Array(2).fill({ shape: [2, 1], contents: "positive", gradient: true }),
   }),
-  family(diceCe, { small: { channels: 3, size: [4, 5, 3] }, full: [{ ...image, channels: 3 }] }, (size) => ({
-    attrs: {
-      batchDice: false,
-      doBackground: false,
-      smooth: 1e-5,
-      diceWeight: 1,
-      ceWeight: 1,
-      ignoreLabel: null,
-    },
+  family(diceCe, onClasses, (size) => ({
+    attrs: { ...OVERLAP, doBackground: false, ignoreLabel: null },
     inputs: [{ shape: shapeOf(size) }, maskOf(size, "labels")],
+  })),
+  family(diceBce, onClasses, (size) => ({
+    attrs: OVERLAP,
+    inputs: [{ shape: shapeOf(size) }, { shape: shapeOf(size), contents: "mask" }],
+  })),
+  family(confusionCounts, onClasses, (size) => ({
+    attrs: { kind: "labels", ignoreLabel: null },
+    inputs: [{ shape: shapeOf(size) }, maskOf(size, "labels")],
+  })),
+  family(regionTargets, onImages, (size) => ({
+    attrs: { regions: [[1, 2], [2], [1]], ignoreLabel: null },
+    inputs: [maskOf(size, "labels")],
+  })),
+  family(downsampleLabels, onImages, (size) => ({
+    attrs: { size: size.size.map((extent) => Math.ceil(extent / 2)) },
+    inputs: [maskOf(size, "labels")],
   })),
   flat(sumSquares, {}, (n) => [{ shape: [n] }]),
   single({

@@ -27,6 +27,9 @@ export {
   convTranspose3dInputGradient,
   convTranspose3dWeightGradient,
 } from "./conv_transpose3d/op.ts";
+export { diceBce, diceBceGradient } from "./dice_ce/bce.ts";
+export { diceCe, type DiceCeAttrs, diceCeGradient } from "./dice_ce/op.ts";
+export type { OverlapAttrs } from "./dice_ce/overlap.ts";
 export { fill, type FillAttrs } from "./fill/op.ts";
 export { instanceNormGradient } from "./instance_norm/gradient.ts";
 export { type InstanceNormAttrs } from "./instance_norm/inputs.ts";
@@ -47,4 +50,7 @@ export { avgPool3d, avgPool3dGradient } from "./pool/op.ts";
 export { type PoolAttrs, type PoolGradientAttrs } from "./pool/windows.ts";
 export { clampSlices, type ClampSlicesAttrs, resizeAxis, type ResizeAxisAttrs } from "./resize/op.ts";
 export { type AxisTable, axisTable, type ResizeOrder } from "./resize/taps.ts";
+export { confusionCounts, type ConfusionCountsAttrs } from "./segmentation/confusion_counts.ts";
+export { downsampleLabels } from "./segmentation/downsample_labels.ts";
+export { regionTargets, type RegionTargetsAttrs } from "./segmentation/region_targets.ts";
 export { msSsimLoss, ssimLoss } from "./ssim/loss.ts";

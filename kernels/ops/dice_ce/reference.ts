@@ -1,32 +1,27 @@
 /** Float64 loops of the Dice and cross-entropy loss. */
 import type { DiceCeAttrs } from "./op.ts";
-
-/** Extents of logits `[N, C, ...voxels]`. */
-export interface DiceCeSizes {
-  readonly n: number;
-  readonly c: number;
-  readonly voxels: number;
-}
+import { noOverlap, type OverlapLoss, overlapLoss, type OverlapSizes } from "./overlap.ts";
 
 /** Results of {@link diceCeForward}, named as the outputs of the operation. */
-export interface DiceCeResult {
-  readonly loss: Float64Array;
-  readonly terms: Float64Array;
+export interface DiceCeResult extends OverlapLoss {
   readonly logSum: Float64Array;
-  readonly coefficients: Float64Array;
+}
+
+/** Whether a voxel of this label counts. */
+function counts(label: number, { ignoreLabel }: DiceCeAttrs): boolean {
+  return label >= 0 && label !== ignoreLabel;
 }
 
 /** Loss, its terms, log of the summed exponentials of every voxel, and what the gradient needs of every class. */
 export function diceCeForward(
   logits: Float64Array,
   labels: Float64Array,
-  { n, c, voxels }: DiceCeSizes,
+  sizes: OverlapSizes,
   attrs: DiceCeAttrs,
 ): DiceCeResult {
+  const { n, c, voxels } = sizes;
   const logSum = new Float64Array(n * voxels);
-  const sums = Array.from({ length: n * c }, () => ({ overlap: 0, predicted: 0, labelled: 0 }));
-  let entropy = 0;
-  let counted = 0;
+  const sums = noOverlap(sizes);
   for (let s = 0; s < n; s++) {
     for (let v = 0; v < voxels; v++) {
       const x = Array.from({ length: c }, (_, k) => logits[(s * c + k) * voxels + v]);
@@ -34,44 +29,20 @@ export function diceCeForward(
       const whole = top + Math.log(x.reduce((sum, value) => sum + Math.exp(value - top), 0));
       logSum[s * voxels + v] = whole;
       const label = labels[s * voxels + v];
-      if (label === attrs.ignoreLabel) continue;
-      counted++;
-      entropy += whole - x[label];
+      if (!counts(label, attrs)) continue;
       x.forEach((value, k) => {
         const probability = Math.exp(value - whole);
         const sum = sums[s * c + k];
-        sum.predicted += probability;
-        if (k === label) {
-          sum.overlap += probability;
-          sum.labelled++;
-        }
+        sum.sizes += probability;
+        if (k !== label) return;
+        sum.overlap += probability;
+        sum.sizes++;
+        sum.counted++;
+        sum.entropy += whole - value;
       });
     }
   }
-  const first = attrs.doBackground ? 0 : 1;
-  const regions = (c - first) * (attrs.batchDice ? 1 : n);
-  const coefficients = new Float64Array(n * c * 2);
-  let dice = 0;
-  for (let s = 0; s < n; s++) {
-    for (let k = first; k < c; k++) {
-      const parts = attrs.batchDice ? sums.filter((_, i) => i % c === k) : [sums[s * c + k]];
-      const total = (name: "overlap" | "predicted" | "labelled") =>
-        parts.reduce((sum, p) => sum + p[name], 0);
-      const numerator = 2 * total("overlap") + attrs.smooth;
-      const plain = total("predicted") + total("labelled") + attrs.smooth;
-      const denominator = Math.max(plain, 1e-8);
-      if (!attrs.batchDice || s === 0) dice -= numerator / denominator / regions;
-      coefficients[(s * c + k) * 2] = -2 / denominator / regions;
-      coefficients[(s * c + k) * 2 + 1] = plain > 1e-8 ? numerator / denominator ** 2 / regions : 0;
-    }
-  }
-  const crossEntropy = entropy / Math.max(counted, 1);
-  return {
-    loss: Float64Array.of(attrs.diceWeight * dice + attrs.ceWeight * crossEntropy),
-    terms: Float64Array.of(dice, crossEntropy, counted, 0),
-    logSum,
-    coefficients,
-  };
+  return { ...overlapLoss(sums, sizes, attrs.doBackground ? 0 : 1, attrs), logSum };
 }
 
 /** Gradient with respect to the logits, times `dloss`. */
@@ -80,14 +51,14 @@ export function diceCeBackward(
   labels: Float64Array,
   { logSum, coefficients, terms }: Omit<DiceCeResult, "loss">,
   dloss: number,
-  { n, c, voxels }: DiceCeSizes,
+  { n, c, voxels }: OverlapSizes,
   attrs: DiceCeAttrs,
 ): Float64Array {
   const dx = new Float64Array(logits.length);
   for (let s = 0; s < n; s++) {
     for (let v = 0; v < voxels; v++) {
       const label = labels[s * voxels + v];
-      if (label === attrs.ignoreLabel) continue;
+      if (!counts(label, attrs)) continue;
       const at = (k: number) => (s * c + k) * voxels + v;
       const probability = Array.from(
         { length: c },
