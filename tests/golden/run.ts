@@ -13,6 +13,7 @@ const MODULES: Readonly<Record<string, () => Promise<GoldenModule>>> = {
   e_resenc_unet: () => import("./groups/e_resenc_unet.ts"),
   f_spark_mae: () => import("./groups/f_spark_mae.ts"),
   g_training_traces: () => import("./groups/g_training_traces.ts"),
+  h_nnunet_loss: () => import("./groups/h_nnunet_loss.ts"),
   i_resampling: () => import("./groups/i_resampling.ts"),
   j_preprocessing: () => import("./groups/j_preprocessing.ts"),
   k_lr_schedules: () => import("./groups/k_lr_schedules.ts"),
@@ -20,7 +21,6 @@ const MODULES: Readonly<Record<string, () => Promise<GoldenModule>>> = {
 };
 
 const PENDING: Readonly<Record<string, string>> = {
-  h_nnunet_loss: "segmentation losses come with fine-tuning",
   l_sliding_window: "sliding-window prediction comes with fine-tuning",
   m_metrics: "segmentation metrics come with evaluation",
   n_checkpoints: "PyTorch checkpoint files come with import and export",
