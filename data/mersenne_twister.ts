@@ -1,14 +1,12 @@
-const SIZE = 624;
-const SHIFT = 397;
+import { Mt19937 } from "./mt19937.ts";
 
 /**
  * The generator behind CPython's `random.Random`, as far as `sample` needs it: equal seeds give equal draws in both.
  *
- * Source: Matsumoto and Nishimura 1998 (MT19937, init_by_array); the algorithms of `seed`, `_randbelow` and `sample` in CPython 3.11
+ * Source: the algorithms of `seed`, `_randbelow` and `sample` in CPython 3.11
  */
 export class PythonRandom {
-  readonly #state = new Uint32Array(SIZE);
-  #index = SIZE;
+  readonly #twister: Mt19937;
 
   /** @param seed non-negative integer below 2^53. @throws {RangeError} otherwise */
   constructor(seed: number) {
@@ -17,48 +15,12 @@ export class PythonRandom {
     }
     const key = [seed >>> 0];
     if (seed >= 2 ** 32) key.push(Math.floor(seed / 2 ** 32));
-    this.#initByArray(key);
-  }
-
-  #initByArray(key: readonly number[]): void {
-    const s = this.#state;
-    s[0] = 19650218;
-    for (let i = 1; i < SIZE; i++) s[i] = Math.imul(1812433253, s[i - 1] ^ (s[i - 1] >>> 30)) + i;
-    let i = 1, j = 0;
-    const advance = () => {
-      if (++i < SIZE) return;
-      s[0] = s[SIZE - 1];
-      i = 1;
-    };
-    for (let k = Math.max(SIZE, key.length); k > 0; k--) {
-      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), 1664525)) + key[j] + j;
-      advance();
-      j = (j + 1) % key.length;
-    }
-    for (let k = SIZE - 1; k > 0; k--) {
-      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), 1566083941)) - i;
-      advance();
-    }
-    s[0] = 0x80000000;
-  }
-
-  #refill(): void {
-    const s = this.#state;
-    for (let k = 0; k < SIZE; k++) {
-      const y = (s[k] & 0x80000000) | (s[(k + 1) % SIZE] & 0x7fffffff);
-      s[k] = s[(k + SHIFT) % SIZE] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
-    }
-    this.#index = 0;
+    this.#twister = Mt19937.fromKey(key);
   }
 
   /** Uniform 32-bit unsigned integer (`getrandbits(32)`). */
   uint32(): number {
-    if (this.#index === SIZE) this.#refill();
-    let y = this.#state[this.#index++];
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    return (y ^ (y >>> 18)) >>> 0;
+    return this.#twister.uint32();
   }
 
   /** Uniform integer in [0, n), 1 <= n < 2^32, by rejection (`_randbelow`). */

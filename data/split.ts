@@ -1,3 +1,4 @@
+import { byCodePoint } from "./code_point_order.ts";
 import { PythonRandom } from "./mersenne_twister.ts";
 
 /** Subject ids (`collection__dataset__subject`) for training and validation, each sorted; the content of splits_final.json. */
@@ -52,13 +53,4 @@ export function reuseSplit(stored: SubjectSplit, subjectIds: Iterable<string>): 
     ? [...present]
     : [...present].filter((id) => !inVal.has(id)).sort(byCodePoint);
   return train.length === 0 || val.length === 0 ? null : { train, val };
-}
-
-/** Order of Python's `sorted` on strings: by code point, not by UTF-16 unit. */
-function byCodePoint(a: string, b: string): number {
-  const left = Array.from(a), right = Array.from(b);
-  for (let i = 0; i < Math.min(left.length, right.length); i++) {
-    if (left[i] !== right[i]) return left[i].codePointAt(0)! - right[i].codePointAt(0)!;
-  }
-  return left.length - right.length;
 }
