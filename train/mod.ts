@@ -10,7 +10,9 @@ export {
   type TrainEventListener,
   type ValidationResult,
 } from "./events.ts";
-export { DivergedError, runTraining, type TrainingRequest } from "./loop.ts";
+export type { StepMetrics } from "./metrics_ring.ts";
+export { DivergedError } from "./divergence.ts";
+export { runTraining, type TrainingRequest } from "./loop.ts";
 export { gpuResampler, type GpuResamplerOptions } from "./gpu_resampler.ts";
 export { type BlockMask, expandMask, MaskError, sampleBlockMask, sampleRatio } from "./mask.ts";
 export { addOptimizer, type OptimizerNodes, type OptimizerRequest } from "./optimizer.ts";
@@ -22,6 +24,6 @@ export { ConfigError, type ConfigIssue, resolveRunConfig, runConfigJsonSchema } 
 export { type RunPaths, runPaths, type RunSummary } from "./run_folder.ts";
 export { RunLog, RunLogError } from "./run_log.ts";
 export { learningRate, type Schedule, ScheduleError } from "./schedule.ts";
-export { PretrainSession, type StepMetrics } from "./session.ts";
+export { PretrainSession } from "./session.ts";
 export { buildPretrainGraph, type PretrainGraph } from "./step.ts";
 export { Validation } from "./validation.ts";

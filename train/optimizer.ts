@@ -11,8 +11,11 @@ import { LOSS_SCALE } from "./precision.ts";
 /** Largest segment of packed parameters, bytes: what every adapter can bind. */
 const SEGMENT_BYTES = 128 * 2 ** 20;
 
+/** An optimiser and its settings. */
+export type OptimizerConfig = RunConfig["optimizer"];
+
 /** Names of the optimiser's states of a parameter, one prefix a state. */
-export const STATE_PREFIXES: Readonly<Record<RunConfig["optimizer"]["kind"], readonly string[]>> = {
+export const STATE_PREFIXES: Readonly<Record<OptimizerConfig["kind"], readonly string[]>> = {
   sgd: ["velocity"],
   adamw: ["first", "second"],
 };
@@ -29,7 +32,7 @@ export interface OptimizerNodes {
 
 /** What {@linkcode addOptimizer} needs. */
 export interface OptimizerRequest {
-  readonly optimizer: RunConfig["optimizer"];
+  readonly optimizer: OptimizerConfig;
   readonly clipNorm: number | null;
   /** Gradient of each trained parameter from one micro-batch. */
   readonly gradients: ReadonlyMap<Value, Value>;
@@ -134,7 +137,7 @@ function splitSegments(parameters: readonly Value[]): Value[][] {
 
 /** The step's scalars for the device: learning rate, Adam's bias corrections at `step` (from 0), metrics row. */
 export function stepScalars(
-  optimizer: RunConfig["optimizer"],
+  optimizer: OptimizerConfig,
   lr: number,
   step: number,
   row: number,

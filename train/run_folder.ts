@@ -2,7 +2,6 @@ import manifest from "../deno.json" with { type: "json" };
 import { writeJsonAtomic } from "../data/atomic.ts";
 import type { RejectedImage } from "../data/store_index.ts";
 import type { DeviceFacts } from "../kernels/spec.ts";
-import type { RunConfig } from "./config.ts";
 
 /** Paths inside a run folder. */
 export interface RunPaths {
@@ -70,18 +69,23 @@ export interface RunSummary {
   };
 }
 
-/** Writes run.json: everything needed to repeat the run. @throws {DataError} when the folder is not writable */
+/**
+ * Writes run.json: everything needed to repeat the run.
+ *
+ * @param inputs configuration and data of the run
+ * @throws {DataError} when the folder is not writable
+ */
 export async function writeRunRecord(
   out: string,
-  config: RunConfig,
-  store: string,
+  inputs: { readonly config: { readonly seed: number }; readonly store: string },
   facts: DeviceFacts,
 ): Promise<void> {
+  const { config, ...rest } = inputs;
   await writeJsonAtomic(runPaths(out).record, {
     format: "spark3d-run-1",
     config,
     seed: config.seed,
-    store,
+    ...rest,
     adapter: facts,
     versions: { spark3d: manifest.version, ...Deno.version },
     platform: `${Deno.build.os} ${Deno.build.arch}`,
@@ -92,11 +96,14 @@ export async function writeRunRecord(
  * Summary of a run that has done its `steps`, null where there is something left to do.
  * @throws {SyntaxError} when summary.json is damaged
  */
-export async function finishedSummary(out: string, steps: number): Promise<RunSummary | null> {
+export async function finishedSummary<S extends { readonly state: string; readonly steps: number }>(
+  out: string,
+  steps: number,
+): Promise<S | null> {
   const { latest, final, summary } = runPaths(out);
   const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
   if (await exists(latest) || !await exists(final) || !await exists(summary)) return null;
-  const found: RunSummary = JSON.parse(await Deno.readTextFile(summary));
+  const found: S = JSON.parse(await Deno.readTextFile(summary));
   return found.state === "finished" && found.steps === steps ? found : null;
 }
 

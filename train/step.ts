@@ -2,7 +2,6 @@ import { getPatchSize } from "../data/sampler.ts";
 import { differentiate } from "../kernels/graph/gradient.ts";
 import { Graph, Scope, type Value } from "../kernels/graph/graph.ts";
 import type { CompileOptions } from "../kernels/graph/plan.ts";
-import { accumulate } from "../kernels/ops/accumulate/op.ts";
 import { add } from "../kernels/ops/add/op.ts";
 import { assign } from "../kernels/ops/assign/op.ts";
 import { cast } from "../kernels/ops/cast/op.ts";
@@ -10,7 +9,6 @@ import { affineResample } from "../kernels/ops/augment/op.ts";
 import { TRANSFORM_LENGTH } from "../kernels/ops/augment/transform.ts";
 import { fill } from "../kernels/ops/fill/op.ts";
 import { reconstructionError } from "../kernels/ops/loss/op.ts";
-import { writeMetrics } from "../kernels/ops/metrics/op.ts";
 import { STEP_SCALARS } from "../kernels/ops/optimizer/op.ts";
 import { msSsimLoss, ssimLoss } from "../kernels/ops/ssim/loss.ts";
 import { type BlockGrid, cellCount } from "../kernels/ops/blocks/table.ts";
@@ -21,12 +19,8 @@ import { declareVisibleBlocks, type EncoderLayout, type Masking, sizeOf } from "
 import { networkPreset } from "../model/config.ts";
 import { blockGrid, keptCapacity } from "./mask.ts";
 import type { RunConfig } from "./config.ts";
+import { addMetricsRing } from "./metrics_ring.ts";
 import { addOptimizer, declareLossScale } from "./optimizer.ts";
-
-/** Rows of the metrics ring: steps between two read-backs must not exceed it. */
-export const METRIC_ROWS = 64;
-/** Columns of the metrics ring, in order. */
-export const METRIC_COLUMNS = ["loss", "gradNorm", "clipScale", "finite", "lossScale"] as const;
 
 /**
  * The graph of a pre-training run and its phases:
@@ -118,11 +112,7 @@ export function buildPretrainGraph(config: RunConfig): PretrainGraph {
     scalars,
     lossScale,
   });
-  const total = graph.accumulator("lossTotal", tensor([1]));
-  const [summed] = graph.apply(accumulate, [total, loss], { scale: share });
-  const ring = graph.state("metrics", tensor([METRIC_ROWS, METRIC_COLUMNS.length]));
-  const picks = [{ input: 0, element: 0 }, ...[0, 1, 2, 3].map((element) => ({ input: 1, element }))];
-  const [logged] = graph.apply(writeMetrics, [ring, scalars, total, clip], { picks });
+  const { summed, logged } = addMetricsRing(graph, { loss, share, clip, scalars });
   return {
     graph,
     cropSize,

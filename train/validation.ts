@@ -5,7 +5,8 @@ import type { RunConfig } from "./config.ts";
 import type { ValidationResult } from "./events.ts";
 import { type BlockMask, expandMask, sampleRatio, validationBlockMask } from "./mask.ts";
 import { reconstructionPicture } from "./picture.ts";
-import { concatenate, type PretrainSession } from "./session.ts";
+import type { PretrainSession } from "./session.ts";
+import { concatenate } from "./training_session.ts";
 
 /** First step number of the ratios of validation masks: beyond any training step. */
 const RATIO_STEPS = 2 ** 31;

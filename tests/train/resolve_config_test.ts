@@ -9,7 +9,7 @@ import {
   runConfigJsonSchema,
 } from "../../train/resolve_config.ts";
 import { learningRate } from "../../train/schedule.ts";
-import { METRIC_ROWS } from "../../train/step.ts";
+import { METRIC_ROWS } from "../../train/metrics_ring.ts";
 
 /** Lines of the ConfigError that the layers cause. */
 function faults(layers: ConfigLayers): string[] {
