@@ -1,3 +1,5 @@
+import type { IntensityProperties, NormalizationScheme } from "./nnunet/plans.ts";
+
 /** Mean and population standard deviation of an image before normalisation. */
 export interface IntensityStatistics {
   readonly mean: number;
@@ -52,4 +54,45 @@ export function rescaleTo01(data: Float32Array): void {
   }
   const scale = Math.max(high - low, 1e-8);
   for (let i = 0; i < data.length; i++) data[i] = (data[i] - low) / scale;
+}
+
+/** How one channel is normalised. */
+export interface ChannelNormalization {
+  readonly scheme: NormalizationScheme;
+  /** For z-scores: statistics of the filled non-zero mask alone, and nothing changed outside it; false when left out. */
+  readonly useMask?: boolean;
+  /** Statistics of the data set's foreground, which CT normalisation takes. */
+  readonly foreground?: Pick<IntensityProperties, "mean" | "std" | "percentile_00_5" | "percentile_99_5">;
+}
+
+/** Z-score over all voxels. */
+export const Z_SCORE: ChannelNormalization = { scheme: "ZScoreNormalization" };
+
+/**
+ * Normalises one channel in place by its scheme.
+ *
+ * @param inside as `zScore` takes it; read with `useMask` only
+ * @returns the statistics before normalisation, of the voxels that count
+ * @throws {RangeError} for CT without `foreground`
+ * Source: `default_normalization_schemes` of nnU-Net v2
+ */
+export function normalizeChannel(
+  data: Float32Array,
+  { scheme, useMask = false, foreground }: ChannelNormalization,
+  inside?: Int32Array,
+): IntensityStatistics {
+  if (scheme === "ZScoreNormalization") return zScore(data, useMask ? inside : undefined);
+  const statistics = intensityStatistics(data);
+  if (scheme === "CTNormalization") {
+    if (!foreground) {
+      throw new RangeError(
+        "Cannot normalise CT: found no foreground statistics, wanted those of the fingerprint",
+      );
+    }
+    const { mean, std, percentile_00_5: low, percentile_99_5: high } = foreground;
+    const scale = Math.max(std, 1e-8);
+    for (let i = 0; i < data.length; i++) data[i] = (Math.min(Math.max(data[i], low), high) - mean) / scale;
+  } else if (scheme === "RescaleTo01Normalization") rescaleTo01(data);
+  else if (scheme === "RGBTo01Normalization") { for (let i = 0; i < data.length; i++) data[i] /= 255; }
+  return statistics;
 }

@@ -18,7 +18,6 @@ export interface PreprocessOptions {
   /** mm along the transposed axes; null keeps the spacing. 1 mm isotropic when left out. */
   readonly targetSpacing?: Dims3 | null;
   readonly transpose?: Dims3;
-  readonly useMask?: boolean;
   /** Axis codes to reorient to before anything else, "RAS" when left out; null keeps the axes of the file. */
   readonly orientation?: string | null;
   /** Largest number of bytes of one decompressed file, and of one preprocessed array as float32; 4 GiB when left out. */
@@ -75,7 +74,6 @@ export async function preprocessFile(
     spacing: volume.spacing,
     targetSpacing,
     transpose,
-    useMask: options.useMask,
     masks,
     resampler: options.resampler,
   });

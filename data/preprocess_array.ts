@@ -1,6 +1,11 @@
 import { type Box3, boxSize, cropBox, cropLabels, cropToNonzero, nonzeroBox } from "./crop.ts";
-import { type IntensityStatistics, zScore } from "./normalize.ts";
-import { checkShape, resampledShape, resampleImage } from "./resample.ts";
+import {
+  type ChannelNormalization,
+  type IntensityStatistics,
+  normalizeChannel,
+  Z_SCORE,
+} from "./normalize.ts";
+import { checkShape, resampledShape, resampleImage, type ResampleOptions } from "./resample.ts";
 import { resampleLabels } from "./resample_labels.ts";
 import { type Dims3, voxelCount } from "./volume.ts";
 
@@ -26,60 +31,66 @@ export interface ImageMasks<T> {
   readonly anatomy?: T;
 }
 
-/** How an array is brought to the grid and intensity scale of training. */
-export interface PreprocessArrayOptions {
+/** Label maps by name. */
+export type LabelMaps<Name extends string> = Readonly<Partial<Record<Name, Int32Array>>>;
+
+/** How an array is brought to the grid and intensity scale of training; `Name` are the names of label maps that go along. */
+export interface PreprocessArrayOptions<Name extends string = keyof ImageMasks<unknown>> {
   /** mm along the axes of the array, before transposing. */
   readonly spacing: Dims3;
   /** mm along the transposed axes; null keeps the spacing. */
   readonly targetSpacing: Dims3 | null;
   /** Axis of the input for every axis of the output; [0, 1, 2] when left out. */
   readonly transpose?: Dims3;
-  /** Normalise inside the filled non-zero mask only; false when left out. */
-  readonly useMask?: boolean;
+  /** One a channel; z-scores over all voxels when left out. */
+  readonly normalization?: readonly ChannelNormalization[];
   /** Label maps `[D, H, W]` that go along: same crop, -1 where they are 0 outside the filled non-zero mask, resampled by label. */
-  readonly masks?: ImageMasks<Int32Array>;
+  readonly masks?: LabelMaps<Name>;
   /** `resampleImage` when left out. */
   readonly resampler?: ImageResampler;
+  /** How label maps are resampled; the defaults of `resampleLabels` when left out. */
+  readonly labelResampling?: ResampleOptions;
 }
 
 /** A preprocessed array; boxes and shapes are along the transposed axes. */
-export interface PreprocessedArray {
+export interface PreprocessedArray<Name extends string = keyof ImageMasks<unknown>> {
   readonly data: Float32Array;
   readonly shape: Dims3;
   readonly spacing: Dims3;
-  readonly masks?: ImageMasks<Int32Array>;
+  readonly masks?: LabelMaps<Name>;
   readonly box: Box3;
   readonly shapeBeforeCropping: Dims3;
   readonly shapeAfterCropping: Dims3;
-  /** Mean and standard deviation before normalisation. */
+  /** Mean and standard deviation of the first channel before normalisation. */
   readonly statistics: IntensityStatistics;
 }
 
 /**
- * Transposes, crops to non-zero, z-scores and resamples one image, in this order.
+ * Transposes, crops to non-zero, normalises and resamples one image, in this order.
  *
- * @param data `[C, D, H, W]`; with several channels each is normalised on its own and `statistics` is that of the first
+ * @param data `[C, D, H, W]`; every channel is normalised on its own
  * @returns null when every voxel is zero
  * @throws {EmptyShapeError} if an axis would come out without a voxel
+ * @throws {RangeError} when `normalization` has another number of channels
  * Source: `DefaultPreprocessor.run_case_npy` of nnU-Net v2; nnssl gives identical results
  */
-export async function preprocessArray(
+export async function preprocessArray<Name extends string = keyof ImageMasks<unknown>>(
   data: Float32Array,
   shape: Dims3,
-  options: PreprocessArrayOptions,
-): Promise<PreprocessedArray | null> {
+  options: PreprocessArrayOptions<Name>,
+): Promise<PreprocessedArray<Name> | null> {
   const order = options.transpose ?? [0, 1, 2];
   const permute = (values: Dims3): Dims3 => [values[order[0]], values[order[1]], values[order[2]]];
   const spacing = permute(options.spacing), before = permute(shape);
-  const transposed = mapMasks(options.masks ?? {}, (mask) => transposeAxes(mask, shape, order));
-  const crop = cropAlong(transposeAxes(data, shape, order), before, transposed, options.useMask ?? false);
+  const schemes = channelSchemes(data.length / voxelCount(shape), options.normalization);
+  const useMask = schemes.some((scheme) => scheme.useMask === true);
+  const transposed = mapMasks(options.masks, (mask) => transposeAxes(mask, shape, order));
+  const crop = cropAlong(transposeAxes(data, shape, order), before, transposed, useMask);
   if (!crop) return null;
   const voxels = voxelCount(crop.shape);
-  let statistics: IntensityStatistics | undefined;
-  for (let at = 0; at < crop.data.length; at += voxels) {
-    const channel = zScore(crop.data.subarray(at, at + voxels), crop.normalizeIn);
-    statistics ??= channel;
-  }
+  const [statistics] = schemes.map((scheme, channel) =>
+    normalizeChannel(crop.data.subarray(channel * voxels, (channel + 1) * voxels), scheme, crop.normalizeIn)
+  );
   const target = options.targetSpacing ?? spacing;
   const newShape = resampledShape(crop.shape, spacing, target);
   checkShape(newShape);
@@ -88,7 +99,7 @@ export async function preprocessArray(
   const resampled = await resample(crop.data, crop.shape, newShape, spacing, target);
   const masks = mapMasks(
     crop.masks,
-    (mask) => resampleLabels(mask, crop.shape, newShape, spacing, target),
+    (mask) => resampleLabels(mask, crop.shape, newShape, spacing, target, options.labelResampling),
   );
   return {
     data: resampled,
@@ -98,36 +109,47 @@ export async function preprocessArray(
     box: crop.box,
     shapeBeforeCropping: before,
     shapeAfterCropping: crop.shape,
-    statistics: statistics!,
+    statistics,
   };
 }
 
-/** Applies a function to the masks that are there; each keeps its name. */
-export function mapMasks<T, U>(masks: ImageMasks<T>, map: (mask: T) => U): ImageMasks<U> {
-  const { anonymization, anatomy } = masks;
-  return {
-    ...(anonymization === undefined ? {} : { anonymization: map(anonymization) }),
-    ...(anatomy === undefined ? {} : { anatomy: map(anatomy) }),
-  };
+function channelSchemes(
+  channels: number,
+  given: readonly ChannelNormalization[] = new Array(channels).fill(Z_SCORE),
+): readonly ChannelNormalization[] {
+  if (given.length === channels) return given;
+  throw new RangeError(
+    `Cannot normalise: found ${given.length} schemes for ${channels} channels, wanted one a channel`,
+  );
 }
 
-interface Cropped {
+/** Applies a function to the maps that are there; each keeps its name. */
+function mapMasks<Name extends string>(
+  masks: LabelMaps<Name> | undefined,
+  map: (mask: Int32Array) => Int32Array,
+): LabelMaps<Name> {
+  const there = Object.entries(masks ?? {}) as [Name, Int32Array | undefined][];
+  const mapped = there.flatMap(([name, mask]) => mask ? [[name, map(mask)]] : []);
+  return Object.fromEntries(mapped);
+}
+
+interface Cropped<Name extends string> {
   readonly data: Float32Array;
   readonly shape: Dims3;
   readonly box: Box3;
-  readonly masks: ImageMasks<Int32Array>;
+  readonly masks: LabelMaps<Name>;
   /** Negative where voxels do not count for normalisation; all count when absent. */
   readonly normalizeIn?: Int32Array;
 }
 
 /** Crops image and masks; the content's mask is filled only where somebody asks for it. */
-function cropAlong(
+function cropAlong<Name extends string>(
   data: Float32Array,
   shape: Dims3,
-  masks: ImageMasks<Int32Array>,
+  masks: LabelMaps<Name>,
   useMask: boolean,
-): Cropped | null {
-  if (!useMask && !masks.anonymization && !masks.anatomy) {
+): Cropped<Name> | null {
+  if (!useMask && Object.keys(masks).length === 0) {
     const box = nonzeroBox(data, shape);
     return box && { data: cropBox(data, shape, box), shape: boxSize(box), box, masks };
   }
@@ -138,11 +160,11 @@ function cropAlong(
 }
 
 /** 0 in the filled non-zero mask and where a mask has a label, otherwise -1. */
-function insideOf(content: Uint8Array, masks: ImageMasks<Int32Array>): Int32Array {
+function insideOf<Name extends string>(content: Uint8Array, masks: LabelMaps<Name>): Int32Array {
   const inside = Int32Array.from(content, (value) => value - 1);
-  mapMasks(masks, (mask) => {
-    for (let i = 0; i < inside.length; i++) if (mask[i] >= 0) inside[i] = 0;
-  });
+  for (const mask of Object.values<Int32Array | undefined>(masks)) {
+    for (let i = 0; mask && i < inside.length; i++) if (mask[i] >= 0) inside[i] = 0;
+  }
   return inside;
 }
 

@@ -1,5 +1,10 @@
 import { cropLabels, cropToNonzero, fillHoles, nonzeroMask } from "../../../data/crop.ts";
-import { intensityStatistics, rescaleTo01, zScore } from "../../../data/normalize.ts";
+import {
+  type ChannelNormalization,
+  intensityStatistics,
+  normalizeChannel,
+  Z_SCORE,
+} from "../../../data/normalize.ts";
 import { preprocessArray } from "../../../data/preprocess_array.ts";
 import { type Dims3, voxelCount } from "../../../data/volume.ts";
 import { type Resampler, resamplers } from "../resamplers.ts";
@@ -74,13 +79,13 @@ function zScoreCase(group: GoldenGroup, golden: GoldenCase, check: Checker): voi
   const statistics = intensityStatistics(data, inside);
   check.closeNumber(golden.id, "mean", statistics.mean, mean, { rtol: 1e-10 });
   check.closeNumber(golden.id, "std", statistics.std, std, { rtol: 1e-10 });
-  zScore(data, inside);
+  normalizeChannel(data, { ...Z_SCORE, useMask: useMask as boolean }, inside);
   check.close(golden.id, "normalised", data, golden.outputs.normalised);
 }
 
 function rescaleCase(group: GoldenGroup, golden: GoldenCase, check: Checker): void {
   const { data } = floats(group, golden, "cropped");
-  rescaleTo01(data);
+  normalizeChannel(data, { scheme: "RescaleTo01Normalization" });
   check.close(golden.id, "normalised", data, golden.outputs.normalised);
 }
 
@@ -97,11 +102,12 @@ async function chainWith(
   const { data, shape } = floats(group, golden, "data");
   const { attributes, outputs } = golden;
   const label = labels(group, golden, "label");
+  const scheme: ChannelNormalization = { ...Z_SCORE, useMask: attributes.use_mask_for_norm as boolean };
   const result = await preprocessArray(data, shape, {
     spacing: attributes.spacing as Dims3,
     targetSpacing: attributes.target_spacing as Dims3 | null,
     transpose: attributes.transpose_forward as Dims3,
-    useMask: attributes.use_mask_for_norm as boolean,
+    normalization: new Array(data.length / voxelCount(shape)).fill(scheme),
     resampler: resample,
     ...(label ? { masks: { anatomy: label } } : {}),
   });
