@@ -41,6 +41,29 @@ function parseAxisCode(code: string): Orientation {
   return { axes: axes as [number, number, number], signs: signs as [number, number, number] } as Orientation;
 }
 
+/** Where the axes of a reoriented array come from; axis 0 is z, 2 is x, before and after. */
+export interface AxisTurn {
+  /** Axis before for every axis after. */
+  readonly from: Dims3;
+  /** Whether an axis after runs against the one it comes from. */
+  readonly reversed: readonly [boolean, boolean, boolean];
+}
+
+/**
+ * How `reorient` turns the axes of a volume with this affine.
+ *
+ * @throws {RangeError} for a code that does not name each axis once
+ */
+export function axisTurn(affine: Affine, code: string): AxisTurn {
+  const target = parseAxisCode(code), current = orientationOf(affine);
+  const turn = (axis: number) => { // array axis 0 is index axis z, 2
+    const source = current.axes.indexOf(target.axes[2 - axis]);
+    return { from: 2 - source, reversed: current.signs[source] !== target.signs[2 - axis] };
+  };
+  const [a, b, c] = [turn(0), turn(1), turn(2)];
+  return { from: [a.from, b.from, c.from], reversed: [a.reversed, b.reversed, c.reversed] };
+}
+
 /**
  * Permutes and flips axes so that x, y, z increase towards the letters of `code`; no interpolation. The volume itself when nothing changes.
  *
@@ -49,11 +72,10 @@ function parseAxisCode(code: string): Orientation {
  * @throws {RangeError} for a code that does not name each axis once
  */
 export function reorient(volume: Volume, code: string): Volume {
-  const target = parseAxisCode(code);
-  const current = orientationOf(volume.affine);
-  // For every output index axis: the input index axis with the same world axis, and whether it runs backwards.
-  const source = target.axes.map((world) => current.axes.indexOf(world));
-  const flipped = source.map((from, to) => current.signs[from] !== target.signs[to]);
+  const turn = axisTurn(volume.affine, code);
+  // For every output index axis x, y, z: the input index axis with the same world axis, and whether it runs backwards.
+  const source = turn.from.map((axis) => 2 - axis).reverse();
+  const flipped = [...turn.reversed].reverse();
   if (source.every((from, to) => from === to) && !flipped.includes(true)) return volume;
 
   const sizes = [volume.shape[2], volume.shape[1], volume.shape[0]]; // x, y, z

@@ -10,8 +10,9 @@ import {
   type PreprocessArrayOptions,
   type PreprocessedArray,
 } from "./preprocess_array.ts";
-import { EmptyShapeError, resampledShape } from "./resample.ts";
-import { type Affine, type Dims3, multiplyAffine, type Volume, voxelCount } from "./volume.ts";
+import { EmptyShapeError } from "./resample.ts";
+import { checkTarget } from "./target_grid.ts";
+import { type Affine, type Dims3, multiplyAffine, type Volume } from "./volume.ts";
 
 /** How one file is preprocessed. */
 export interface PreprocessOptions {
@@ -107,38 +108,6 @@ async function runChain(
     throw new DataError({ file: path, found, wanted, remedy });
   }
   return result;
-}
-
-/** Refuses a target grid that is too large for memory or has an axis without voxels, before anything is computed. */
-function checkTarget(
-  path: string,
-  volume: Volume,
-  transpose: Dims3,
-  target: Dims3 | null,
-  maxBytes: number,
-): void {
-  if (!target) return;
-  const permute = (
-    values: Dims3,
-  ): Dims3 => [values[transpose[0]], values[transpose[1]], values[transpose[2]]];
-  const shape = resampledShape(permute(volume.shape), permute(volume.spacing), target);
-  const found = `${volume.shape.join("x")} voxels of ${
-    volume.spacing.map((step) => step.toPrecision(4)).join(" x ")
-  } mm`;
-  const becomes = `${shape.join("x")} at ${target.join(" x ")} mm`;
-  if (shape.some((size) => size < 1)) {
-    const wanted = `at least one voxel per axis after resampling, not ${becomes}`;
-    throw new DataError({ file: path, found, wanted, remedy: "check the spacing in the header" });
-  }
-  if (4 * voxelCount(shape) > maxBytes) {
-    const wanted = `at most ${maxBytes} bytes after resampling, not ${becomes}`;
-    throw new DataError({
-      file: path,
-      found,
-      wanted,
-      remedy: "check the spacing in the header, or choose a coarser target",
-    });
-  }
 }
 
 /** World position of the preprocessed grid, (x, y, z) index of axes (2, 1, 0): crop offset, resampling with aligned edges, transposition. */
