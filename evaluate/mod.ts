@@ -14,3 +14,8 @@ export {
   type MeanMetrics,
   type MetricName,
 } from "./types.ts";
+export { caseMetrics, type CaseMetricsOptions } from "./case_metrics.ts";
+export { DEFAULT_TOLERANCE, evaluateFolder } from "./evaluate_folder.ts";
+export { type LabelMap, labelValues, readLabelMap } from "./label_map.ts";
+export { caseScore, METRIC_NAMES, poolSummaries, summarize } from "./summarize.ts";
+export { metricsCsv, readSummary, writeMetricsCsv, writeSummary } from "./summary_file.ts";

@@ -17,12 +17,12 @@ const MODULES: Readonly<Record<string, () => Promise<GoldenModule>>> = {
   i_resampling: () => import("./groups/i_resampling.ts"),
   j_preprocessing: () => import("./groups/j_preprocessing.ts"),
   k_lr_schedules: () => import("./groups/k_lr_schedules.ts"),
+  m_metrics: () => import("./groups/m_metrics.ts"),
   o_masks: () => import("./groups/o_masks.ts"),
 };
 
 const PENDING: Readonly<Record<string, string>> = {
   l_sliding_window: "sliding-window prediction comes with fine-tuning",
-  m_metrics: "segmentation metrics come with evaluation",
   n_checkpoints: "PyTorch checkpoint files come with import and export",
 };
 
