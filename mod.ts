@@ -28,7 +28,8 @@ export { DataError } from "./data/errors.ts";
 // Runs: configuration, masks, schedules, events
 export { type RunConfig, runConfigSchema, runSchedule } from "./train/config.ts";
 export { runPresets } from "./train/presets.ts";
-export { ConfigError, resolveRunConfig, runConfigJsonSchema } from "./train/resolve_config.ts";
+export { ConfigError } from "./train/config_layers.ts";
+export { resolveRunConfig, runConfigJsonSchema } from "./train/resolve_config.ts";
 export { type BlockMask, sampleBlockMask } from "./train/mask.ts";
 export { learningRate, type Schedule } from "./train/schedule.ts";
 export type { TrainEvent } from "./train/events.ts";

@@ -2,6 +2,7 @@
 export { sampleAugmentation } from "./augmentation.ts";
 export { BaselineError, type BaselineLosses, TrivialBaselines } from "./baselines.ts";
 export { CheckpointError, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
+export { ConfigError, type ConfigIssue } from "./config_layers.ts";
 export { type RunConfig, runConfigSchema, runSchedule } from "./config.ts";
 export {
   type MetricRow,
@@ -20,7 +21,7 @@ export { type ReconstructionPicture, reconstructionPicture } from "./picture.ts"
 export { describePlan, describePlanFor, type PlanDescription } from "./plan_report.ts";
 export { runPresets } from "./presets.ts";
 export { pretrain, PretrainError, type PretrainRequest } from "./pretrain.ts";
-export { ConfigError, type ConfigIssue, resolveRunConfig, runConfigJsonSchema } from "./resolve_config.ts";
+export { resolveRunConfig, runConfigJsonSchema } from "./resolve_config.ts";
 export { type RunPaths, runPaths, type RunSummary } from "./run_folder.ts";
 export { RunLog, RunLogError } from "./run_log.ts";
 export { learningRate, type Schedule, ScheduleError } from "./schedule.ts";

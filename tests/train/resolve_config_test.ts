@@ -2,12 +2,8 @@ import assert from "node:assert/strict";
 import { runSchedule } from "../../train/config.ts";
 import { mergeConfig } from "../../train/merge_config.ts";
 import { runPresets } from "../../train/presets.ts";
-import {
-  ConfigError,
-  type ConfigLayers,
-  resolveRunConfig,
-  runConfigJsonSchema,
-} from "../../train/resolve_config.ts";
+import { ConfigError, type ConfigLayers } from "../../train/config_layers.ts";
+import { resolveRunConfig, runConfigJsonSchema } from "../../train/resolve_config.ts";
 import { learningRate } from "../../train/schedule.ts";
 import { METRIC_ROWS } from "../../train/metrics_ring.ts";
 
