@@ -47,7 +47,7 @@ Deno.test("readSplits() takes a written file and names what is wrong with others
     await writeSplits(path, splits);
     assert.deepEqual(await readSplits(path, all), splits);
     const wrong: [unknown, RegExp][] = [
-      [{}, /found the file: .*array, wanted a list of folds/],
+      [{}, /found the file: .*received object, wanted a list of folds/],
       [[], /found the file/],
       [[{ train: ["case_000"] }], /found 0\.val/],
       [[{ train: ["case_000"], val: [] }], /fold 0 with an empty side/],
@@ -56,7 +56,7 @@ Deno.test("readSplits() takes a written file and names what is wrong with others
     ];
     for (const [content, message] of wrong) {
       await Deno.writeTextFile(path, JSON.stringify(content));
-      await assert.rejects(readSplits(path, all), message);
+      await assert.rejects(readSplits(path, all), { message });
     }
     await Deno.writeTextFile(path, "[");
     await assert.rejects(readSplits(path, all), /no JSON/);
