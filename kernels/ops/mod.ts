@@ -54,3 +54,8 @@ export { confusionCounts, type ConfusionCountsAttrs } from "./segmentation/confu
 export { downsampleLabels } from "./segmentation/downsample_labels.ts";
 export { regionTargets, type RegionTargetsAttrs } from "./segmentation/region_targets.ts";
 export { msSsimLoss, ssimLoss } from "./ssim/loss.ts";
+export { addWindow, WINDOW_PLACE } from "./window/add_window.ts";
+export { labelVoxels, type LabelVoxelsAttrs, labelWords } from "./window/label_voxels.ts";
+export { mirror } from "./window/mirror.ts";
+export { sampleLogits, type SampleLogitsAttrs } from "./window/sample_logits.ts";
+export type { SamplingAttrs } from "./window/sampling.ts";

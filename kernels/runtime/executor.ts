@@ -30,6 +30,8 @@ export interface DispatchTime {
 export interface ExecutorOptions {
   /** Store of parameters and states; the executor makes and owns one when absent. */
   readonly parameters?: ParameterStore;
+  /** Buffers of another executor of this device that take the place of the plan's inputs of these names; not owned. */
+  readonly shared?: ReadonlyMap<string, GPUBuffer>;
   /** Fill memory with NaN before its first write and after its last use: late or early reads become visible. */
   readonly poison?: boolean;
 }
@@ -62,7 +64,7 @@ export class Executor implements Disposable {
     try {
       return await guarded(gpu, "allocate the plan", async () => {
         const buffers = plan.buffers.map((buffer) => {
-          const shared = store.bufferFor(buffer);
+          const shared = sharedInput(buffer, options.shared) ?? store.bufferFor(buffer);
           if (shared) return shared;
           const created = gpu.device.createBuffer({
             label: buffer.label,
@@ -235,6 +237,18 @@ export class Executor implements Disposable {
     this.#staging[Symbol.dispose]();
     this.ownParameters?.[Symbol.dispose]();
   }
+}
+
+/** The buffer that another executor lends for an input. @throws {PlanError} when it has another size */
+function sharedInput(
+  { role, label, size }: Plan["buffers"][number],
+  shared: ExecutorOptions["shared"],
+): GPUBuffer | undefined {
+  const buffer = role === "input" ? shared?.get(label) : undefined;
+  if (buffer && buffer.size !== size) {
+    throw new PlanError(`Cannot share input ${label}: found ${buffer.size} bytes, the plan wants ${size}`);
+  }
+  return buffer;
 }
 
 /** One buffer with the uniform block of every dispatch, {@link UNIFORM_STRIDE} apart. */
