@@ -3,12 +3,14 @@ import { Graph } from "../../kernels/graph/graph.ts";
 import { diceCe, type DiceCeAttrs } from "../../kernels/ops/dice_ce/op.ts";
 import { elementCount, tensor } from "../../kernels/spec.ts";
 import { gpuTest } from "../support/gpu.ts";
+import { halfTest } from "../support/half.ts";
 import { checkGradient, checkOp, noise, type OpCase } from "../support/ops.ts";
+import { toleranceFor } from "../support/tolerance.ts";
 
-/** Labels 0 to `top`, from noise. */
-function labels(shape: number[], top: number, seed = 5): Float32Array<ArrayBuffer> {
-  return noise(elementCount(shape), seed).map((v) =>
-    Math.min(top, Math.floor((v + 1) / 2 * (top + 1)))
+/** Labels `least` to `top`, from noise. */
+function labels(shape: number[], least: number, top: number): Float32Array<ArrayBuffer> {
+  return noise(elementCount(shape), 5).map((v) =>
+    Math.min(top, least + Math.floor((v + 1) / 2 * (top - least + 1)))
   ) as Float32Array<
     ArrayBuffer
   >;
@@ -19,6 +21,7 @@ function loss(
   attrs: Partial<DiceCeAttrs> = {},
   top = shape[1] - 1,
   scale = 3,
+  least = 0,
 ): OpCase<DiceCeAttrs> {
   const [n, , ...size] = shape;
   return {
@@ -34,7 +37,7 @@ function loss(
     },
     inputs: [
       { shape, data: noise(elementCount(shape), 2).map((v) => v * scale) as Float32Array<ArrayBuffer> },
-      { shape: [n, 1, ...size], data: labels([n, 1, ...size], top) },
+      { shape: [n, 1, ...size], data: labels([n, 1, ...size], least, top) },
     ],
     constant: [1],
     tolerance: { atol: 4e-6, rtol: 1e-5 },
@@ -57,6 +60,8 @@ const cases: [string, OpCase<DiceCeAttrs>][] = [
       ceWeight: 0.75,
     }),
   ],
+  ["negative labels", loss([2, 3, 6, 3, 5], {}, 2, 3, -1)],
+  ["negative labels and an ignore label", loss([2, 3, 4, 3, 5], { ignoreLabel: 3 }, 3, 3, -1)],
   ["every voxel ignored", loss([1, 2, 2, 3, 2], { ignoreLabel: 0 }, 0)],
   ["one voxel", loss([1, 3, 1, 1, 1])],
   ["saturated logits", loss([1, 2, 4, 4, 4], {}, 1, 40)],
@@ -66,6 +71,18 @@ const cases: [string, OpCase<DiceCeAttrs>][] = [
 for (const [name, c] of cases) {
   gpuTest(`diceCe() with ${name}: kernels match the reference`, (gpu) => checkOp(gpu, c));
   Deno.test(`diceCe() with ${name}: gradient matches finite differences`, () => checkGradient(c));
+}
+
+for (const size of [[5, 3, 7], [4, 6, 2]]) {
+  halfTest(`diceCe() of f16 logits ${size.join("x")} matches the reference`, async (gpu) => {
+    const c = loss([2, 3, ...size], { ignoreLabel: 3 }, 3);
+    const [logits, truth] = c.inputs;
+    await checkOp(gpu, {
+      ...c,
+      inputs: [{ ...logits, dtype: "f16" }, truth],
+      gradientTolerance: toleranceFor(1, "f16"),
+    });
+  });
 }
 
 Deno.test("diceCe() of a perfect prediction is -1 plus almost no cross-entropy", () => {
