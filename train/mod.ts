@@ -1,7 +1,8 @@
 /** Pre-training: configurations, masks, schedules, the training loop, checkpoints, events. */
 export { sampleAugmentation } from "./augmentation.ts";
 export { BaselineError, type BaselineLosses, TrivialBaselines } from "./baselines.ts";
-export { CheckpointError, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
+export { loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
+export { CheckpointError } from "./checkpoint_state.ts";
 export { ConfigError, type ConfigIssue } from "./config_layers.ts";
 export { type RunConfig, runConfigSchema, runSchedule } from "./config.ts";
 export {

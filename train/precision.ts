@@ -1,6 +1,5 @@
 import { DeviceError } from "../kernels/errors.ts";
 import type { DeviceFacts } from "../kernels/spec.ts";
-import type { RunConfig } from "./config.ts";
 
 /** How activations and their gradients are stored; everything else is f32, and so is all arithmetic. */
 export type Precision = "f32" | "f16";
@@ -30,10 +29,10 @@ export const SKIPS_IN_A_ROW = 32;
  *
  * @throws {DeviceError} when f16 is asked for and the adapter has no shader-f16
  */
-export function resolvePrecision(
-  config: RunConfig,
+export function resolvePrecision<C extends { readonly precision: Precision | "auto" }>(
+  config: C,
   facts: DeviceFacts,
-): RunConfig & { precision: Precision } {
+): C & { readonly precision: Precision } {
   if (config.precision === "f16" && !facts.f16) {
     throw new DeviceError(
       `Cannot store activations as f16 on ${facts.adapter}: it has no shader-f16, use --precision f32 or auto`,

@@ -80,6 +80,11 @@ export abstract class TrainingSession<C extends SessionConfig, B extends { reado
     }
   }
 
+  /** Names of the weights, PyTorch keys. */
+  weightNames(): readonly string[] {
+    return this.built.graph.parameters.map(({ name }) => name);
+  }
+
   /**
    * Names of everything that `exportState` returns: weights by PyTorch key, `<state>:<key>` for the optimiser, in f16 the
    * states of the loss scale.
@@ -114,6 +119,12 @@ export abstract class TrainingSession<C extends SessionConfig, B extends { reado
   /** Restores what `exportState` returned. @throws {PlanError} when a tensor has another size */
   importState(state: ReadonlyMap<string, Float32Array<ArrayBuffer>>): void {
     for (const [name, data] of state) this.executor.parameters.write(name, data);
+  }
+
+  /** Takes weights; the optimiser, whose states are zero in a new session, starts afresh. */
+  startFrom(weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>): void {
+    this.resetLossScale();
+    this.importState(weights);
   }
 
   [Symbol.dispose](): void {
