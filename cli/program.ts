@@ -27,6 +27,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "write a cohort of procedural heads with label maps",
     load: async () => (await import("./commands/phantom.ts")).phantomCommand,
   },
+  evaluate: {
+    summary: "compare segmentations with reference segmentations",
+    load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
+  },
   plan: {
     summary: "print the memory and dispatch plan of a network without running it",
     load: async () => (await import("./commands/plan.ts")).planCommand,
