@@ -6,9 +6,6 @@ import { resampleImage, type ResampleOptions } from "../resample.ts";
 import type { InterpolationOrder } from "../spline_axis.ts";
 import type { CaseConfiguration, CasePlans } from "./preprocess_case.ts";
 
-/** The one function of nnU-Net that resamples images and labels as `resampleImage` and `resampleLabels` do. */
-const RESAMPLING = "resample_data_or_seg_to_shape";
-
 /**
  * How the channels of a case are normalised.
  *
@@ -32,59 +29,24 @@ export function channelNormalization(
     if (scheme !== "CTNormalization") return { scheme, useMask: useMask[channel] ?? false };
     const foreground = plans.foreground_intensity_properties_per_channel[channel];
     if (foreground) return { scheme, foreground };
-    throw wrongPlans(
-      plans,
-      `no foreground intensities of channel ${channel}`,
-      "them, for CT",
-      "plan the data set again",
-    );
+    const found = `no foreground intensities of channel ${channel}`;
+    const file = `the plans ${plans.plans_name}`, remedy = "plan the data set again";
+    throw new DataError({ file, action: "use", found, wanted: "those of the fingerprint, for CT", remedy });
   });
 }
 
-/** The resampler of images: the one given where the plan asks for the usual orders. @throws {DataError} as `labelResampling` */
-export function imageResampler(
-  plans: CasePlans,
-  { resampling_fn_data: name, resampling_fn_data_kwargs: settings }: CaseConfiguration,
-  given?: ImageResampler,
-): ImageResampler {
-  const options = resampleOptions(plans, name, settings);
+/** The resampler of images: the one given where the plan asks for the usual orders. */
+export function imageResampler(settings: ResamplingSettings, given?: ImageResampler): ImageResampler {
+  const options = resampleOptions(settings);
   const usual = options.order === 3 && options.orderZ === 0 && options.forceSeparateZ === null;
   return usual && given ? given : (...image) => Promise.resolve(resampleImage(...image, options));
 }
 
-/** How label maps are resampled. @throws {DataError} for a function or an order that is not there */
-export function labelResampling(
-  plans: CasePlans,
-  { resampling_fn_seg: name, resampling_fn_seg_kwargs: settings }: CaseConfiguration,
-): ResampleOptions {
-  return resampleOptions(plans, name, settings);
-}
-
-function resampleOptions(plans: CasePlans, name: string, settings: ResamplingSettings): ResampleOptions {
-  const order = (value: number): InterpolationOrder => {
-    if (value === 0 || value === 1 || value === 3) return value;
-    throw wrongPlans(
-      plans,
-      `interpolation of order ${value}`,
-      "order 0, 1 or 3",
-      "change the order in the plans",
-    );
-  };
-  if (name !== RESAMPLING) {
-    throw wrongPlans(
-      plans,
-      `resampling by ${name}`,
-      RESAMPLING,
-      "change resampling_fn_data and resampling_fn_seg",
-    );
-  }
+/** The plan's way to resample; `readPlans` lets no other orders through. */
+export function resampleOptions({ order, order_z, force_separate_z }: ResamplingSettings): ResampleOptions {
   return {
-    order: order(settings.order),
-    orderZ: order(settings.order_z),
-    forceSeparateZ: settings.force_separate_z ?? null,
+    order: order as InterpolationOrder,
+    orderZ: order_z as InterpolationOrder,
+    forceSeparateZ: force_separate_z,
   };
-}
-
-function wrongPlans(plans: CasePlans, found: string, wanted: string, remedy: string): DataError {
-  return new DataError({ file: `the plans ${plans.plans_name}`, action: "use", found, wanted, remedy });
 }

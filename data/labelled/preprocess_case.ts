@@ -10,7 +10,7 @@ import { requireSameGrid } from "../same_grid.ts";
 import { checkTarget } from "../target_grid.ts";
 import { type Dims3, voxelCount } from "../volume.ts";
 import type { CaseGeometry } from "./case_geometry.ts";
-import { channelNormalization, imageResampler, labelResampling } from "./plan_settings.ts";
+import { channelNormalization, imageResampler, resampleOptions } from "./plan_settings.ts";
 
 /** One case and the plan to preprocess it by. */
 export interface PreprocessCaseOptions {
@@ -38,9 +38,7 @@ export type CaseConfiguration = Pick<
   | "spacing"
   | "normalization_schemes"
   | "use_mask_for_norm"
-  | "resampling_fn_data"
   | "resampling_fn_data_kwargs"
-  | "resampling_fn_seg"
   | "resampling_fn_seg_kwargs"
 >;
 
@@ -76,8 +74,8 @@ export async function preprocessCase(options: PreprocessCaseOptions): Promise<Pr
     targetSpacing: configuration.spacing,
     transpose: plans.transpose_forward,
     normalization,
-    resampler: imageResampler(plans, configuration, options.resampler),
-    labelResampling: labelResampling(plans, configuration),
+    resampler: imageResampler(configuration.resampling_fn_data_kwargs, options.resampler),
+    labelResampling: resampleOptions(configuration.resampling_fn_seg_kwargs),
   };
   const orientation = plans.orientation ?? null;
   const { file, data, shape, spacing } = await readChannels(options, orientation, maxBytes);

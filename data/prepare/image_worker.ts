@@ -1,5 +1,5 @@
 /// <reference lib="deno.worker" />
-/** Worker of `ImagePool`: prepares one image after the other on its own thread. */
+/** Worker of `prepareDataset`: prepares one image after the other on its own thread. */
 import { serveImages } from "./serve_images.ts";
 
 serveImages(self);

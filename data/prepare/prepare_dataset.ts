@@ -5,9 +5,9 @@ import type { Rejection } from "../filters/mod.ts";
 import { type PretrainData, writePretrainData } from "../pretrain_data.ts";
 import { SPLIT_SEED } from "../split.ts";
 import { STORE_FILE, type StoreVolume } from "../store_index.ts";
+import { runTasks } from "../task_pool.ts";
 import { readZarrMetadata } from "../zarr/mod.ts";
 import { defaultMemoryBytes } from "./estimate_memory.ts";
-import { runImages } from "./image_pool.ts";
 import type { ImageTask } from "./image_task.ts";
 import type { PreparedDataset, PrepareOptions, PrepareProgress } from "./options.ts";
 import {
@@ -21,7 +21,7 @@ import {
 import { partRange } from "./part.ts";
 import { removeParts, writePart } from "./part_files.ts";
 import { imageSettings, imageTasks, memoryReason } from "./plan_images.ts";
-import { finishedVolume } from "./prepare_image.ts";
+import { finishedVolume, prepareImage } from "./prepare_image.ts";
 import { type Survey, surveyImages } from "./survey.ts";
 
 /** Name of the file that lists what discovery passed over, such as derivatives. */
@@ -123,7 +123,8 @@ async function prepareImages(
   settings: ReturnType<typeof imageSettings>,
   reporter: Reporter,
 ): Promise<Outcome> {
-  const { out, workers = navigator.hardwareConcurrency, workerUrl, signal } = options;
+  const { out, workers = navigator.hardwareConcurrency, signal } = options;
+  const url = options.workerUrl ?? new URL("./image_worker.ts", import.meta.url);
   const memoryBytes = options.memoryBytes ?? defaultMemoryBytes();
   const volumes = new Map<string, StoreVolume>(), rejected = new Map<string, Rejection>();
   const reject = (task: ImageTask, rejection: Rejection, ms = 0) => {
@@ -141,7 +142,8 @@ async function prepareImages(
     } else left.push(task);
   }
   await retractIndex(left, out);
-  await runImages(left, { settings, workers, memoryBytes, url: workerUrl, signal }, (position, result) => {
+  const pool = { settings, workers, memoryBytes, url, work: prepareImage, signal };
+  await runTasks(left, pool, (position, result) => {
     const task = left[position];
     if (result.type === "prepared") {
       volumes.set(task.id, result.volume);

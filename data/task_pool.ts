@@ -1,16 +1,36 @@
-import { DataError } from "../errors.ts";
-import type { ImageResult, ImageSettings, ImageTask, WorkerReply, WorkerRequest } from "./image_task.ts";
-import { prepareImage } from "./prepare_image.ts";
+import { DataError, type DataErrorFields } from "./errors.ts";
 
-/** How to work on images. */
-export interface ImagePoolOptions {
-  readonly settings: ImageSettings;
+/** Something to prepare; plain values, posted to a worker. */
+export interface PoolTask {
+  /** File or folder that an error names. */
+  readonly file: string;
+  /** Most memory it is expected to take, bytes. */
+  readonly memoryBytes: number;
+}
+
+/** Messages to a worker: settings once, tasks one at a time, and the end. */
+export type PoolRequest<Settings, Task> =
+  | { readonly type: "open"; readonly settings: Settings }
+  | { readonly type: "task"; readonly task: Task }
+  | { readonly type: "close" };
+
+/** Messages from a worker. `failed` ends the run: a full disk (`fields`), or a fault of the program (`message`). */
+export type PoolReply<Result> =
+  | { readonly type: "result"; readonly result: Result }
+  | { readonly type: "failed"; readonly fields?: DataErrorFields; readonly message: string }
+  | { readonly type: "closed" };
+
+/** How to work on tasks. */
+export interface TaskPoolOptions<Settings, Task, Result> {
+  readonly settings: Settings;
   /** Threads; 0 works on the calling thread. */
   readonly workers: number;
-  /** The images in work may take this much together, bytes; one alone may always run. */
+  /** The tasks in work may take this much together, bytes; one alone may always run. */
   readonly memoryBytes: number;
-  /** Module of the workers. */
-  readonly url?: URL;
+  /** Module of the workers, one that calls `serveTasks`. */
+  readonly url: URL;
+  /** Does a task on the calling thread. */
+  readonly work: (task: Task, settings: Settings) => Promise<Result>;
   readonly signal?: AbortSignal;
 }
 
@@ -18,29 +38,29 @@ export interface ImagePoolOptions {
 const CLOSE_MS = 5000;
 
 /**
- * Prepares images on worker threads, in order, several at a time: the next one starts when a thread is free and its memory fits beside
- * that of the images in work.
+ * Works on tasks on worker threads, in order, several at a time: the next one starts when a thread is free and its memory fits beside
+ * that of the tasks in work.
  *
- * @param onResult called for every image in order of completion, with its position in `tasks`
- * @throws {DataError} when the store cannot be written; the signal's reason; both after the images in work are done
+ * @param onResult called for every task in order of completion, with its position in `tasks`; an error it throws ends the run
+ * @throws {DataError} when a task cannot go on, as on a full disk; the signal's reason; both after the tasks in work are done
  */
-export async function runImages(
-  tasks: readonly ImageTask[],
-  options: ImagePoolOptions,
-  onResult: (index: number, result: ImageResult) => void,
+export async function runTasks<Settings, Task extends PoolTask, Result>(
+  tasks: readonly Task[],
+  options: TaskPoolOptions<Settings, Task, Result>,
+  onResult: (index: number, result: Result) => void,
 ): Promise<void> {
   if (tasks.length === 0) return;
-  if (options.workers > 0) return await new ImagePool(tasks, options, onResult).run();
+  if (options.workers > 0) return await new TaskPool(tasks, options, onResult).run();
   for (const [index, task] of tasks.entries()) {
     options.signal?.throwIfAborted();
-    onResult(index, await prepareImage(task, options.settings));
+    onResult(index, await options.work(task, options.settings));
   }
 }
 
-class ImagePool {
+class TaskPool<Settings, Task extends PoolTask, Result> {
   readonly #workers: Worker[];
   readonly #idle: Worker[] = [];
-  /** Position of the image that a worker has. */
+  /** Position of the task that a worker has. */
   readonly #inWork = new Map<Worker, number>();
   /** Workers that can answer no more. */
   readonly #dead = new Set<Worker>();
@@ -50,22 +70,21 @@ class ImagePool {
   readonly #end = Promise.withResolvers<void>();
 
   constructor(
-    readonly tasks: readonly ImageTask[],
-    readonly options: ImagePoolOptions,
-    readonly onResult: (index: number, result: ImageResult) => void,
+    readonly tasks: readonly Task[],
+    readonly options: TaskPoolOptions<Settings, Task, Result>,
+    readonly onResult: (index: number, result: Result) => void,
   ) {
-    const url = options.url ?? new URL("./image_worker.ts", import.meta.url);
     const count = Math.min(options.workers, tasks.length);
-    this.#workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
+    this.#workers = Array.from({ length: count }, () => new Worker(options.url, { type: "module" }));
     for (const worker of this.#workers) {
-      worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => this.#receive(worker, data);
+      worker.onmessage = ({ data }: MessageEvent<PoolReply<Result>>) => this.#receive(worker, data);
       worker.onerror = (event) => {
         event.preventDefault();
         this.#dead.add(worker);
         this.#fail(new Error(`Cannot prepare images: a worker failed: ${event.message}`));
         this.#release(worker);
       };
-      post(worker, { type: "open", settings: options.settings });
+      this.#post(worker, { type: "open", settings: options.settings });
       this.#idle.push(worker);
     }
   }
@@ -93,7 +112,7 @@ class ImagePool {
       const worker = this.#idle.pop()!;
       this.#inWork.set(worker, this.#next++);
       this.#usedBytes += task.memoryBytes;
-      post(worker, { type: "image", task });
+      this.#post(worker, { type: "task", task });
     }
     if (this.#inWork.size > 0) return;
     if (this.#failure) this.#end.reject(this.#failure);
@@ -101,14 +120,18 @@ class ImagePool {
     else if (signal?.aborted) this.#end.reject(signal.reason);
   }
 
-  #receive(worker: Worker, reply: WorkerReply): void {
+  #post(worker: Worker, request: PoolRequest<Settings, Task>): void {
+    worker.postMessage(request);
+  }
+
+  #receive(worker: Worker, reply: PoolReply<Result>): void {
     const index = this.#inWork.get(worker);
     if (reply.type === "failed") {
       const { fields, message } = reply;
       this.#fail(fields ? new DataError(fields) : new Error(this.#faultText(index, message)));
     } else if (reply.type !== "closed" && index !== undefined) {
       try {
-        this.onResult(index, reply);
+        this.onResult(index, reply.result);
       } catch (error) {
         this.#fail(error as Error);
       }
@@ -136,10 +159,6 @@ class ImagePool {
   }
 }
 
-function post(worker: Worker, request: WorkerRequest): void {
-  worker.postMessage(request);
-}
-
 /** Lets a worker give back what it holds, then ends it. */
 async function closeWorker(worker: Worker): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -150,7 +169,7 @@ async function closeWorker(worker: Worker): Promise<void> {
       resolve();
     };
     timer = setTimeout(resolve, CLOSE_MS);
-    post(worker, { type: "close" });
+    worker.postMessage({ type: "close" } satisfies PoolRequest<never, never>);
   });
   clearTimeout(timer);
   worker.terminate();
