@@ -88,7 +88,10 @@ export function usedConfiguration(plan: PretrainPlan): PretrainPlan["configurati
  * @param patch patch size of the run, voxels
  * @throws {DataError} when nnsslPlans.json is missing or damaged
  */
-export async function readPretrainPlan(store: DatasetStore, patch: Dims3): Promise<PretrainPlan> {
+export async function readPretrainPlan(
+  store: Pick<DatasetStore, "path" | "index">,
+  patch: Dims3,
+): Promise<PretrainPlan> {
   const file = `${store.path}/nnsslPlans.json`;
   const { configuration, orientation } = store.index;
   const content = await readJsonFile(file) as { configurations?: Record<string, object> };

@@ -4,6 +4,7 @@ import { openStore } from "../data/store.ts";
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from "../data/atomic.ts";
 import type { AdapterChoice } from "../kernels/runtime/device.ts";
 import { parameterCount } from "../model/parameters.ts";
+import { type PretrainPlan, readPretrainPlan } from "./adaptation_plan.ts";
 import { loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { type RunConfig, runSchedule } from "./config.ts";
 import type { MetricRow, TrainEvent, ValidationResult } from "./events.ts";
@@ -43,9 +44,11 @@ export async function runTraining(request: TrainingRequest): Promise<RunSummary>
   if (done) return done;
   using session = await PretrainSession.create(request.config, request.adapter);
   using validation = new Validation(request.store, request.config);
+  using store = openStore(request.store);
+  const data = await readPretrainPlan(store, request.config.patch);
   return await runLogged(
     request,
-    (log, emit) => new PretrainLoop(request, session, validation, log, emit),
+    (log, emit) => new PretrainLoop(request, session, validation, data, log, emit),
   );
 }
 
@@ -57,6 +60,7 @@ class PretrainLoop extends TrainingLoop<LoadedPatch, RunSummary, RunConfig> {
     protected override readonly request: TrainingRequest,
     protected readonly session: PretrainSession,
     readonly validation: Validation,
+    readonly data: PretrainPlan,
     log: RunLog,
     emit: (event: TrainEvent) => void,
   ) {
@@ -138,7 +142,7 @@ class PretrainLoop extends TrainingLoop<LoadedPatch, RunSummary, RunConfig> {
   }
 
   protected saveCheckpoint(path: string): Promise<void> {
-    return saveCheckpoint(path, this.session, { step: this.step, bestValLoss: this.#best });
+    return saveCheckpoint(path, this.session, { step: this.step, bestValLoss: this.#best }, this.data);
   }
 
   protected async summarize(state: RunSummary["state"]): Promise<RunSummary> {

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { readSafetensors, writeSafetensors } from "../../data/safetensors_file.ts";
 import type { RunConfig } from "../../train/config.ts";
-import { CheckpointError, loadCheckpoint, saveCheckpoint } from "../../train/checkpoint.ts";
+import { loadCheckpoint, saveCheckpoint } from "../../train/checkpoint.ts";
+import { CheckpointError } from "../../train/checkpoint_state.ts";
 import { PretrainSession } from "../../train/session.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
-import { sameBytes, tinyConfig, wavePatch } from "./tiny_run.ts";
+import { pretrainPlan, sameBytes, tinyConfig, wavePatch } from "./tiny_run.ts";
 
 const config = tinyConfig({ patch: [8, 8, 8], optimizer: { kind: "adamw" }, network: { features: [3, 4] } });
+const data = pretrainPlan([8, 8, 8]);
 
 async function trained(settings: RunConfig, steps: number): Promise<PretrainSession> {
   const session = await PretrainSession.create(settings, "auto");
@@ -23,10 +25,10 @@ gpuTest(
       const [first, second] = [`${folder}/first.safetensors`, `${folder}/second.safetensors`];
       using session = await trained(config, 3);
       const progress = { step: 3, bestValLoss: 0.1234567890123 };
-      await saveCheckpoint(first, session, progress);
+      await saveCheckpoint(first, session, progress, data);
       using fresh = await PretrainSession.create(config, "auto");
       assert.deepEqual(await loadCheckpoint(first, fresh), progress);
-      await saveCheckpoint(second, fresh, progress);
+      await saveCheckpoint(second, fresh, progress, data);
       assert.deepEqual(await Deno.readFile(second), await Deno.readFile(first));
       for (const s of [session, fresh]) s.trainStep(3, 0.01, [wavePatch(config, 3)]);
       const [wanted, found] = [await session.exportState(), await fresh.exportState()];
@@ -46,8 +48,8 @@ gpuTest(
       );
       assert.deepEqual(plan.architecture_plans.arch_kwargs.features_per_stage, [3, 4]);
       assert.deepEqual(plan.recommended_downstream_patchsize, [8, 8, 8]);
-      assert.deepEqual(plan.pretrain_plan.patch_size, [8, 8, 8]);
-      await saveCheckpoint(first, session, { step: 4, bestValLoss: null });
+      assert.deepEqual(plan.pretrain_plan, data);
+      await saveCheckpoint(first, session, { step: 4, bestValLoss: null }, data);
       assert.deepEqual(await loadCheckpoint(first, fresh), { step: 4, bestValLoss: null });
       assert.deepEqual(await Array.fromAsync(Deno.readDir(folder), (e) => e.name).then((n) => n.sort()), [
         "first.safetensors",
@@ -62,7 +64,7 @@ gpuTest(
     withFolder(async (folder) => {
       const path = `${folder}/checkpoint.safetensors`;
       using session = await trained(config, 1);
-      await saveCheckpoint(path, session, { step: 1, bestValLoss: null });
+      await saveCheckpoint(path, session, { step: 1, bestValLoss: null }, data);
       const before = await session.exportState();
       const others: [RunConfig, RegExp][] = [
         [
@@ -93,7 +95,7 @@ gpuTest(
         loadCheckpoint(path, session),
         /found format something else, wanted spark3d-checkpoint-1/,
       );
-      await saveCheckpoint(path, session, { step: 1, bestValLoss: null });
+      await saveCheckpoint(path, session, { step: 1, bestValLoss: null }, data);
       const whole = await Deno.readFile(path);
       await Deno.writeFile(path, whole.subarray(0, whole.length - 100));
       await assert.rejects(loadCheckpoint(path, session), { name: "SafetensorsError" });

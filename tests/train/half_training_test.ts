@@ -10,7 +10,7 @@ import { PretrainSession } from "../../train/session.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { halfTest } from "../support/half.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
-import { makeNoiseStore, runTiny, sameBytes, tinyConfig, wavePatch } from "./tiny_run.ts";
+import { makeNoiseStore, pretrainPlan, runTiny, sameBytes, tinyConfig, wavePatch } from "./tiny_run.ts";
 
 const half = tinyConfig({
   precision: "f16",
@@ -133,7 +133,7 @@ halfTest("loadCheckpoint() refuses to go on in another precision", () =>
   withFolder(async (folder) => {
     const path = `${folder}/checkpoint.safetensors`;
     using session = await open(half);
-    await saveCheckpoint(path, session, { step: 0, bestValLoss: null });
+    await saveCheckpoint(path, session, { step: 0, bestValLoss: null }, pretrainPlan(half.patch));
     using single = await PretrainSession.create({ ...half, precision: "f32" }, "auto");
     await assert.rejects(loadCheckpoint(path, single), {
       name: "CheckpointError",

@@ -2,6 +2,8 @@
 import type { LoadedPatch } from "../../data/load_sample.ts";
 import { writePhantomCohort } from "../../data/phantom/cohort.ts";
 import { prepareDataset } from "../../data/prepare/prepare_dataset.ts";
+import type { Dims3 } from "../../kernels/spec.ts";
+import type { PretrainPlan } from "../../train/adaptation_plan.ts";
 import type { RunConfig } from "../../train/config.ts";
 import type { StopReason, TrainEvent } from "../../train/events.ts";
 import { runTraining } from "../../train/loop.ts";
@@ -30,6 +32,20 @@ export function tinyConfig(changes: JsonObject = {}): RunConfig {
   };
   const config = resolveRunConfig({ preset: "paper", flags: mergeConfig(tiny, changes) });
   return { ...config, loader: { workers: 0, prefetch: 2 } }; // reads on the calling thread
+}
+
+/** The plan of data at 1 mm, axes towards right, anterior and superior. */
+export function pretrainPlan(patch: Dims3): PretrainPlan {
+  return {
+    dataset_name: "Tiny",
+    plans_name: "nnsslPlans",
+    transpose_forward: [0, 1, 2],
+    transpose_backward: [0, 1, 2],
+    orientation: "RAS",
+    configurations: {
+      onemmiso: { normalization_schemes: ["ZScoreNormalization"], spacing: [1, 1, 1], patch_size: patch },
+    },
+  };
 }
 
 /** Prepares small volumes of noise below `folder`; returns the store. */
