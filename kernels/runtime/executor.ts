@@ -8,8 +8,14 @@ import { fillPoison, poisonSchedule } from "./poison.ts";
 import { type ProfileClock, timeDispatches } from "./profile.ts";
 import { decodeFloats, encodeFloats, isFloat, StagingRing, writeBytes } from "./transfer.ts";
 
-/** Bytes between uniform blocks: a multiple of 256, the largest offset alignment that WebGPU allows. */
-export const UNIFORM_STRIDE = 512;
+/** Offsets of uniform blocks are multiples of this: the largest alignment that WebGPU may ask for. */
+const UNIFORM_ALIGNMENT = 256;
+
+/** Bytes between the uniform blocks of a plan's dispatches: the largest block, aligned. */
+export function uniformStride(plan: Plan): number {
+  const blocks = Object.values(plan.phases).flat().map(({ params }) => params.length);
+  return Math.ceil(Math.max(1, ...blocks) / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
+}
 
 interface Recorded {
   readonly dispatch: Dispatch;
@@ -75,7 +81,8 @@ export class Executor implements Disposable {
           return created;
         });
         const pipelines = await buildPipelines(gpu, plan.sources);
-        const uniforms = uploadParams(gpu.device, Object.values(plan.phases).flat());
+        const stride = uniformStride(plan);
+        const uniforms = uploadParams(gpu.device, Object.values(plan.phases).flat(), stride);
         owned.push(uniforms);
         const phases = new Map<string, Recorded[]>();
         let number = 0;
@@ -92,7 +99,7 @@ export class Executor implements Disposable {
                 binding: entries.length,
                 resource: {
                   buffer: uniforms,
-                  offset: number++ * UNIFORM_STRIDE,
+                  offset: number++ * stride,
                   size: dispatch.params.length,
                 },
               });
@@ -251,21 +258,13 @@ function sharedInput(
   return buffer;
 }
 
-/** One buffer with the uniform block of every dispatch, {@link UNIFORM_STRIDE} apart. */
-function uploadParams(device: GPUDevice, dispatches: readonly Dispatch[]): GPUBuffer {
-  const size = Math.max(1, dispatches.length) * UNIFORM_STRIDE;
-  const packed = new Uint8Array(size);
-  dispatches.forEach((dispatch, i) => {
-    if (dispatch.params.length > UNIFORM_STRIDE) {
-      throw new PlanError(
-        `Cannot pass ${dispatch.params.length} bytes to ${dispatch.label}: a uniform block has at most ${UNIFORM_STRIDE}`,
-      );
-    }
-    packed.set(dispatch.params, i * UNIFORM_STRIDE);
-  });
+/** One buffer with the uniform block of every dispatch, `stride` bytes apart. */
+function uploadParams(device: GPUDevice, dispatches: readonly Dispatch[], stride: number): GPUBuffer {
+  const packed = new Uint8Array(Math.max(1, dispatches.length) * stride);
+  dispatches.forEach(({ params }, i) => packed.set(params, i * stride));
   const buffer = device.createBuffer({
     label: "params",
-    size,
+    size: packed.length,
     usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
   });
   device.queue.writeBuffer(buffer, 0, packed);

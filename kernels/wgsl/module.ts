@@ -30,6 +30,9 @@ export interface KernelDraft {
   readonly device: DeviceFacts;
 }
 
+/** Largest uniform block that every WebGPU device takes, in bytes. */
+const MAX_UNIFORM_BYTES = 65536;
+
 /** Threads of a workgroup unless a kernel says otherwise. */
 export const WORKGROUP = 64;
 
@@ -42,7 +45,7 @@ export const WORKGROUP = 64;
  * so Chrome) take a private variable to differ between threads and would refuse a barrier behind a branch on it.
  *
  * @returns spec with source, uniform block and folded grid
- * @throws {LimitError} when a binding holds 16-bit floats and the device has none
+ * @throws {LimitError} when a binding holds 16-bit floats and the device has none, or the parameters exceed a uniform block
  */
 export function kernel(draft: KernelDraft): KernelSpec {
   const halves = draft.bindings.filter(isHalf);
@@ -60,6 +63,13 @@ export function kernel(draft: KernelDraft): KernelSpec {
     groupsX: workgroups[0],
     groupsXY: workgroups[0] * workgroups[1],
   };
+  const block = paramBytes(Object.values(params));
+  if (block.length > MAX_UNIFORM_BYTES) {
+    throw new LimitError(
+      `Cannot lower ${draft.label}: needs ${block.length} bytes in a uniform block, WebGPU allows ${MAX_UNIFORM_BYTES}: pass tables as tensors`,
+      { value: draft.label, need: block.length, max: MAX_UNIFORM_BYTES },
+    );
+  }
   const names = Object.keys(params);
   const bindings = draft.bindings.map(({ name, access, type }, i) =>
     `@group(0) @binding(${i}) var<storage, ${access ?? "read"}> ${name}: array<${type ?? "f32"}>;`
@@ -99,7 +109,7 @@ export function kernel(draft: KernelDraft): KernelSpec {
   return {
     label: draft.label,
     source,
-    params: paramBytes(Object.values(params)),
+    params: block,
     bindings: draft.bindings.map((b) => ({ port: b.port, access: b.access ?? "read", half: isHalf(b) })),
     workgroups,
   };

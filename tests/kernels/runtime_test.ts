@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PlanError } from "../../kernels/errors.ts";
+import { LimitError, PlanError } from "../../kernels/errors.ts";
 import { Graph } from "../../kernels/graph/graph.ts";
 import { compile } from "../../kernels/graph/plan.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
@@ -7,10 +7,12 @@ import { accumulate } from "../../kernels/ops/accumulate/op.ts";
 import { add } from "../../kernels/ops/add/op.ts";
 import { leakyRelu } from "../../kernels/ops/leaky_relu/op.ts";
 import { type Gpu, openGpu } from "../../kernels/runtime/device.ts";
-import { Executor } from "../../kernels/runtime/executor.ts";
+import { Executor, uniformStride } from "../../kernels/runtime/executor.ts";
 import { ParameterStore } from "../../kernels/runtime/parameters.ts";
 import { StagingRing } from "../../kernels/runtime/transfer.ts";
-import { tensor } from "../../kernels/spec.ts";
+import { type OpDef, tensor } from "../../kernels/spec.ts";
+import { input, kernel, output } from "../../kernels/wgsl/module.ts";
+import { plainDevice } from "../support/device_facts.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { noise } from "../support/ops.ts";
 import { deviceError, planError, smallGraph } from "../support/small_graph.ts";
@@ -127,6 +129,59 @@ gpuTest("a ParameterStore of another network is refused", async (gpu) => {
     planError(
       `Cannot share parameter w: the store has 256 bytes under that name, the plan wants 260 bytes: ${remedy}`,
     ),
+  );
+});
+
+/** `y = x + 0 + 1 + ... + (terms - 1)`, every term a parameter of the kernel. */
+const addParameters: OpDef<{ readonly terms: number }> = {
+  name: "addParameters",
+  infer: ([x]) => [x],
+  cost: () => ({ flop: 0, bytesRead: 0, bytesWritten: 0 }),
+  lower({ attrs: { terms }, device }) {
+    const names = Array.from({ length: terms }, (_, i) => `t${i}`);
+    return {
+      variant: "",
+      scratch: [],
+      kernels: [kernel({
+        label: `addParameters ${terms}`,
+        device,
+        bindings: [input(0, "x"), output(0, "y")],
+        params: Object.fromEntries(names.map((name, i) => [name, { f32: i }])),
+        groups: 1,
+        workgroupSize: 4,
+        body: `y[tid] = ${["x[tid]", ...names.map((name) => `p.${name}`)].join(" + ")};`,
+      })],
+    };
+  },
+  reference: ({ inputs: [x], attrs: { terms } }) => [x.map((v) => v + terms * (terms - 1) / 2)],
+};
+
+gpuTest("uniform blocks of any size lie as far apart as the plan's largest one wants", async (gpu) => {
+  const strides: number[] = [];
+  for (const terms of [1, 140, 300]) {
+    const graph = new Graph();
+    let x = graph.input("x", tensor([4]));
+    for (const count of [2, terms, 3]) [x] = graph.apply(addParameters, [x], { terms: count });
+    graph.output("y", x);
+    const plan = compile(graph, { device: gpu.facts, phases: { run: [x] } });
+    strides.push(uniformStride(plan));
+    using executor = await Executor.create(gpu, plan);
+    executor.write("x", Float32Array.of(0, 1, 2, 3));
+    executor.run("run");
+    const sum = 1 + terms * (terms - 1) / 2 + 3;
+    assert.deepEqual([...await executor.read("y")], [sum, sum + 1, sum + 2, sum + 3]);
+  }
+  assert.deepEqual(strides, [256, 768, 1280]);
+});
+
+Deno.test("kernel() refuses a uniform block that not every device takes", () => {
+  const request = { inputs: [], outputs: [], inPlace: [], accumulate: [], recompute: false };
+  assert.throws(
+    () => addParameters.lower({ ...request, attrs: { terms: 17000 }, device: plainDevice }),
+    (error) =>
+      error instanceof LimitError &&
+      error.message ===
+        "Cannot lower addParameters 17000: needs 68032 bytes in a uniform block, WebGPU allows 65536: pass tables as tensors",
   );
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Executor, UNIFORM_STRIDE } from "../../kernels/runtime/executor.ts";
+import { Executor, uniformStride } from "../../kernels/runtime/executor.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { elementCount, type Plan } from "../../kernels/spec.ts";
@@ -79,7 +79,7 @@ gpuTest("an executor holds what the plan says, uniform blocks and staging apart"
     assert.equal(executor.allocatedBytes, created);
     const dispatches = Object.values(plan.phases).flat().length;
     const staging = 4096;
-    assert.equal(executor.allocatedBytes, plan.report.peakBytes + UNIFORM_STRIDE * dispatches + staging);
+    assert.equal(executor.allocatedBytes, plan.report.peakBytes + uniformStride(plan) * dispatches + staging);
   } finally {
     GPUDevice.prototype.createBuffer = createBuffer;
   }
