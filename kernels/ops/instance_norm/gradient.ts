@@ -9,7 +9,7 @@ import { count, requireSame, streamCost } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import { type InstanceNormAttrs, visibleOf } from "./inputs.ts";
 import { normBackward } from "./reference.ts";
-import { wholeChannelKernel, wholeChannels } from "./whole_channel.wgsl.ts";
+import { lowerWholeChannels, wholeChannels } from "./whole_channel.wgsl.ts";
 
 /** Order of the inputs of {@link instanceNormGradient}. */
 function gradientInputs(attrs: InstanceNormAttrs): { y: number; visible: number } {
@@ -85,32 +85,28 @@ export const instanceNormGradient: OpDef<InstanceNormAttrs> = {
     const bindings = all.length + (table === undefined ? 0 : 1);
     if (wholeChannels(spec, device) && bindings <= device.maxStorageBindings) {
       const { before, each, after } = sums(placedX, placedDy);
-      return {
-        variant: `${variant}, whole channels`,
-        scratch: [],
-        kernels: [wholeChannelKernel({
-          label,
-          device,
-          spec,
-          table,
-          samples: spec.shape[0],
-          bindings: all,
-          params: { ...slope, ...stores },
-          start: "var totals = vec2f();",
-          sample: "let s = statistics[nc];",
-          before,
-          sum: each,
-          after,
-          join: "joined + sum",
-          tree: (threads) => ({
-            declaration: treeSum("tree", threads, device),
-            call: "treeSum(lid, joined)",
-          }),
-          between: "totals += reduced.xy; let t = reduced.xy / max(s.z, 1.0);",
-          each: map,
-          finish: `if (lid == 0u) { ${parameters} }`,
-        })],
-      };
+      return lowerWholeChannels(variant, {
+        label,
+        device,
+        spec,
+        table,
+        samples: spec.shape[0],
+        bindings: all,
+        params: { ...slope, ...stores },
+        start: "var totals = vec2f();",
+        sample: "let s = statistics[nc];",
+        before,
+        sum: each,
+        after,
+        join: "joined + sum",
+        tree: (threads) => ({
+          declaration: treeSum("tree", threads, device),
+          call: "treeSum(lid, joined)",
+        }),
+        between: "totals += reduced.xy; let t = reduced.xy / max(s.z, 1.0);",
+        each: map,
+        finish: `if (lid == 0u) { ${parameters} }`,
+      });
     }
     const { before, ...loop } = sums(x, dy);
     return {

@@ -15,7 +15,7 @@ import { shapeText } from "../elementwise.ts";
 import { instanceNormGradient } from "./gradient.ts";
 import { checkNorm, type InstanceNormAttrs, normInputs, visibleOf } from "./inputs.ts";
 import { normForward } from "./reference.ts";
-import { wholeChannelKernel, wholeChannels } from "./whole_channel.wgsl.ts";
+import { lowerWholeChannels, wholeChannels } from "./whole_channel.wgsl.ts";
 
 /**
  * `y = lrelu(gamma * (x - mean) / sqrt(var + eps) + beta + residual)`, statistics per sample and channel, biased variance.
@@ -75,25 +75,21 @@ export const instanceNorm: OpDef<InstanceNormAttrs> = {
     if (recompute) return { variant, scratch: [], kernels: [map] };
     const moments = momentSums(x, mask.length > 0);
     if (wholeChannels(spec, device)) {
-      return {
-        variant: `${variant}, whole channels`,
-        scratch: [],
-        kernels: [wholeChannelKernel({
-          label,
-          device,
-          spec,
-          table,
-          samples: 1,
-          bindings: [...source, statistics, ...gamma, ...beta, ...residual, ...mask, y],
-          params: { ...slope, ...eps },
-          ...moments,
-          sum: moments.each,
-          join: "mergeMoments(joined, sum)",
-          tree: (threads) => momentTree(threads, device, "joined"),
-          between: `let s = ${found("reduced")}; if (lid == 0u) { statistics[nc] = s; } ${scaled}`,
-          each: normalised,
-        })],
-      };
+      return lowerWholeChannels(variant, {
+        label,
+        device,
+        spec,
+        table,
+        samples: 1,
+        bindings: [...source, statistics, ...gamma, ...beta, ...residual, ...mask, y],
+        params: { ...slope, ...eps },
+        ...moments,
+        sum: moments.each,
+        join: "mergeMoments(joined, sum)",
+        tree: (threads) => momentTree(threads, device, "joined"),
+        between: `let s = ${found("reduced")}; if (lid == 0u) { statistics[nc] = s; } ${scaled}`,
+        each: normalised,
+      });
     }
     return {
       variant,

@@ -3,7 +3,7 @@
 // Work     1 workgroup = the voxels of a channel in `samples` samples, one after another; tree sum in between
 // Limits   too few workgroups, or too many terms a thread, for long channels: see wholeChannels()
 // Siblings channelSums + channelMap of channelwise.ts, with a kernel between them
-import { type DeviceFacts, elementCount, type KernelSpec, type TensorSpec } from "../../spec.ts";
+import { type DeviceFacts, elementCount, type Lowering, type TensorSpec } from "../../spec.ts";
 import { type Binding, kernel, type Param } from "../../wgsl/module.ts";
 import { treeThreads } from "../../wgsl/reduce.ts";
 import { channelWalk, sumSplits } from "../channelwise.ts";
@@ -54,8 +54,11 @@ export function wholeChannels(spec: TensorSpec, device: DeviceFacts): boolean {
   return sumSplits(spec) === 1 && (device.software || n * elementCount(stored) <= GPU_VOXELS);
 }
 
-/** Text and grid. */
-export function wholeChannelKernel(draft: WholeChannelDraft): KernelSpec {
+/**
+ * The one kernel of an operation that goes through whole channels.
+ * @param variant what tells visible voxels, see `visibleOf`
+ */
+export function lowerWholeChannels(variant: string, draft: WholeChannelDraft): Lowering {
   const { device, spec, samples } = draft;
   const [n, c] = spec.shape;
   const walk = channelWalk({ ...draft, lanes: true });
@@ -66,7 +69,7 @@ export function wholeChannelKernel(draft: WholeChannelDraft): KernelSpec {
     let i = nc * p.voxels + v; let m = n * p.voxels + v;
     ${statements}
   }`;
-  return kernel({
+  const whole = kernel({
     label: draft.label,
     device,
     workgroupSize: threads,
@@ -96,4 +99,5 @@ for (var n = sample; n < sample + p.samples; n++) {
 }
 ${draft.finish ?? ""}`,
   });
+  return { variant: `${variant}, whole channels`, scratch: [], kernels: [whole] };
 }
