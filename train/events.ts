@@ -65,6 +65,15 @@ export type TrainEvent =
   | ({ readonly type: "validation"; readonly step: number; readonly epoch: number } & ValidationResult)
   | ({ readonly type: "segmentation"; readonly step: number; readonly epoch: number } & SegmentationResult)
   | {
+    readonly type: "stage";
+    readonly step: number;
+    readonly epoch: number;
+    readonly name: string;
+    /** Tensors that the stage moves, and all there are. */
+    readonly trained: number;
+    readonly parameters: number;
+  }
+  | {
     readonly type: "checkpoint";
     readonly step: number;
     readonly kind: "latest" | "best" | "final";

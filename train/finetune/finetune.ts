@@ -1,8 +1,11 @@
 import type { Plans } from "../../data/nnunet/plans.ts";
 import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
 import type { TrainEventListener } from "../events.ts";
+import { runOnThread, type ThreadContext } from "../gpu_thread.ts";
 import type { JsonObject } from "../merge_config.ts";
 import type { FinetuneConfig } from "./config.ts";
+import type { FinetuneLoopRequest } from "./loop.ts";
+import type { FinetuneSummary } from "./run_folder.ts";
 
 /** What {@linkcode finetune} needs. */
 export interface FinetuneRequest {
@@ -26,4 +29,32 @@ export interface FinetuneRequest {
   /** Saves a checkpoint and stops when aborted; the reason may be "SIGINT" or "SIGTERM". */
   readonly signal?: AbortSignal;
   readonly onEvent?: TrainEventListener;
+}
+
+/** A run that failed on its GPU thread; `name` is the original error's. */
+export class FinetuneError extends Error {
+  override readonly name: string;
+  constructor(name: string, message: string) {
+    super(message);
+    this.name = name;
+  }
+}
+
+/**
+ * Trains a segmentation network on one fold of a labelled data set, from pre-trained or random weights. The GPU loop runs on a thread
+ * of its own.
+ *
+ * @returns the content of summary.json; `state` is `stopped` after an abort
+ * @throws {FinetuneError} with the name and message of what failed: device, data, checkpoint, divergence
+ */
+export function finetune(request: FinetuneRequest): Promise<FinetuneSummary> {
+  const { config, store, out, plans, dataset, cases, signal, onEvent } = request;
+  const { from = null, transferDecoder = false, resume = false, adapter = "auto" } = request;
+  const run: Omit<FinetuneLoopRequest, keyof ThreadContext> = {
+    ...{ config, store, out, plans, dataset, cases },
+    ...{ from, transferDecoder, resume, adapter },
+  };
+  const module = new URL("./gpu_worker.ts", import.meta.url);
+  const failure = (name: string, message: string) => new FinetuneError(name, message);
+  return runOnThread({ module, run, signal, onEvent, failure });
 }

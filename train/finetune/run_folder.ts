@@ -1,3 +1,30 @@
+import { type RunPaths, runPaths } from "../run_folder.ts";
+
+/** Paths inside the run folder of a fine-tuning run. */
+export interface FinetunePaths extends RunPaths {
+  /** Plans and dataset.json that the run was made with. */
+  readonly plans: string;
+  readonly dataset: string;
+  /** What became of every tensor, where weights were transferred. */
+  readonly transfer: string;
+  /** Segmentations of the whole validation cases, and their evaluation. */
+  readonly validation: string;
+  readonly validationSummary: string;
+}
+
+/** Paths of the run folder `out`. */
+export function finetunePaths(out: string): FinetunePaths {
+  const at = (name: string) => `${out.replace(/\/+$/, "")}/${name}`;
+  return {
+    ...runPaths(out),
+    plans: at("plans.json"),
+    dataset: at("dataset.json"),
+    transfer: at("transfer.json"),
+    validation: at("validation"),
+    validationSummary: at("validation/summary.json"),
+  };
+}
+
 /** How fine-tuning ended and what it reached; Dice coefficients between 0 and 1. */
 export interface FinetuneSummary {
   readonly state: "finished" | "stopped";

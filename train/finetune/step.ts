@@ -91,19 +91,13 @@ export function buildFinetuneGraph(request: FinetuneGraphRequest): FinetuneGraph
   const [window, windowLabel] = pair("window", "windowLabel", patch);
   const [image, label] = pair("image", "label", patch);
   const scalars = graph.input("scalars", tensor([STEP_SCALARS]));
-  const options = { patch, maskImage };
+  const options = { patch, maskImage, config: config.augmentation };
   const shown = (made: { readonly image: typeof image; readonly label: typeof label }) => [
     graph.apply(assign, [image, made.image], {})[0],
     graph.apply(assign, [label, made.label], {})[0],
   ];
-  const augment = graph.within(
-    "augment",
-    () => shown(augmentPatch(graph, { crop, label: cropLabel, parameters }, options)),
-  );
-  const plain = graph.within(
-    "plain",
-    () => shown(plainPatch(graph, { crop: window, label: windowLabel }, options)),
-  );
+  const augment = shown(augmentPatch(graph, { crop, label: cropLabel, parameters }, options));
+  const plain = shown(plainPatch(graph, { crop: window, label: windowLabel }, options));
   const half = config.precision === "f16";
   const x = half ? scope.at("input").apply(cast, [image], { to: "f16" }) : image;
   const { outputs } = resEncUNet(scope, x, network);

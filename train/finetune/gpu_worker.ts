@@ -1,0 +1,5 @@
+/** GPU thread of a fine-tuning run. */
+import { serveRun } from "../gpu_thread.ts";
+import { runFinetuning } from "./loop.ts";
+
+serveRun(runFinetuning);
