@@ -30,6 +30,11 @@ export function treeMoments(name: string, size: number, device: DeviceFacts): st
   return `${MERGE_MOMENTS}\n${tree(name, size, device, "Merge", (a, b) => `mergeMoments(${a}, ${b})`)}`;
 }
 
+/** Declares `fn <name>Max(lid, value: vec4f) -> vec4f`, the largest of each component over the workgroup. */
+export function treeMax(name: string, size: number, device: DeviceFacts): string {
+  return tree(name, size, device, "Max", (a, b) => `max(${a}, ${b})`);
+}
+
 /** `fn mergeMoments(a, b)` on `(count, mean, sum of squared deviations, unused)`. */
 export const MERGE_MOMENTS = `fn mergeMoments(a: vec4f, b: vec4f) -> vec4f {
   let count = a.x + b.x;

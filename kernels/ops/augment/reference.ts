@@ -4,7 +4,7 @@ import { POLE } from "./spline_filter.wgsl.ts";
 import { TRANSFORM_AT } from "./transform.ts";
 
 /** Mirrors an index about the first and the last sample. */
-function mirror(i: number, n: number): number {
+export function mirror(i: number, n: number): number {
   if (n === 1) return 0;
   const folded = Math.abs(i) % (2 * n - 2);
   return folded < n ? folded : 2 * n - 2 - folded;

@@ -10,16 +10,19 @@ import { input, kernel, output, scratch, WORKGROUP } from "../../wgsl/module.ts"
 import { shapeText } from "../elementwise.ts";
 import { TRANSFORM_AT, TRANSFORM_LENGTH } from "./transform.ts";
 
-const SHARED = `
-fn flipped(o: u32, extent: u32, flag: f32) -> u32 { return select(o, extent - 1u - o, flag > 0.5); }
-fn centre(extent: u32) -> f32 { return 0.5 * f32(extent) - 0.5; }`;
-
-const CUBIC = `
+/** `fn mirrored(i, extent)`: an index folded about the first and the last voxel, once. */
+export const MIRRORED = `
 fn mirrored(i: i32, extent: u32) -> u32 {
   let last = i32(extent) - 1;
   let folded = last - abs(last - abs(i));
   return u32(min(abs(folded), last));
-}
+}`;
+
+const SHARED = `
+fn flipped(o: u32, extent: u32, flag: f32) -> u32 { return select(o, extent - 1u - o, flag > 0.5); }
+fn centre(extent: u32) -> f32 { return 0.5 * f32(extent) - 0.5; }`;
+
+const CUBIC = `${MIRRORED}
 fn splineWeights(t: f32) -> array<f32, 4> {
   let u = 1.0 - t;
   return array<f32, 4>(u * u * u / 6.0, 2.0 / 3.0 - t * t + 0.5 * t * t * t, 2.0 / 3.0 - u * u + 0.5 * u * u * u, t * t * t / 6.0);

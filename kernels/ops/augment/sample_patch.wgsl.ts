@@ -1,0 +1,97 @@
+// A patch from the centre of a crop, through an affine map where the sample's flag says so, else copied.
+//   q = M (o - (F-1)/2) + P/2 - 1/2,  o the patch index;  image y[o] = sum of the eight neighbours by trilinear weight, 0 outside
+//   label y[o] = the largest label whose neighbours weigh at least 1/2; none: -1 where a neighbour is outside, else 0
+//   copy  y[o] = x[o + floor((P-F)/2)]
+// Layout   x: [N, C, P..]; y: [N, C, F..]; parameters: [N, row], see parameters.ts
+// Work     1 thread = 1 voxel of the patch: 8 reads when it interpolates, 1 when it copies
+// Bindings 3 of 8      Siblings resample.wgsl.ts (another border)      Reference sample_reference.ts
+import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
+import { elementCount } from "../../spec.ts";
+import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
+import { shapeText } from "../elementwise.ts";
+import { SAMPLE_AT } from "./parameters.ts";
+
+const IMAGE = `
+fn sampled(start: u32, first: vec3i, t: vec3f) -> f32 {
+  var value = 0.0;
+  for (var k = 0; k < 8; k++) {
+    let bit = vec3i(k >> 2u, (k >> 1u) & 1, k & 1);
+    let at = first + bit;
+    if (!inside(at)) { continue; }
+    value += weight(bit, t) * x[place(start, at)];
+  }
+  return value;
+}`;
+
+const LABEL = `
+fn sampled(start: u32, first: vec3i, t: vec3f) -> f32 {
+  var labels: array<f32, 8>;
+  var weights: array<f32, 8>;
+  var best = 0.0;
+  for (var k = 0; k < 8; k++) {
+    let bit = vec3i(k >> 2u, (k >> 1u) & 1, k & 1);
+    let at = first + bit;
+    weights[k] = weight(bit, t);
+    if (inside(at)) { labels[k] = x[place(start, at)]; continue; }
+    if (weights[k] > 0.0) { best = -1.0; }
+    weights[k] = 0.0;
+  }
+  var found = false;
+  for (var k = 0; k < 8; k++) {
+    var share = 0.0;
+    for (var l = 0; l < 8; l++) { share += select(0.0, weights[l], labels[l] == labels[k]); }
+    if (share >= 0.5 && (!found || labels[k] > best)) { best = labels[k]; found = true; }
+  }
+  return best;
+}`;
+
+const SHARED = `
+fn centre(extent: u32) -> f32 { return 0.5 * f32(extent) - 0.5; }
+fn inside(at: vec3i) -> bool {
+  return all(at >= vec3i(0)) && all(at < vec3i(i32(p.pd), i32(p.ph), i32(p.pw)));
+}
+fn weight(bit: vec3i, t: vec3f) -> f32 {
+  let w = select(1.0 - t, t, bit == vec3i(1));
+  return w.x * w.y * w.z;
+}
+fn place(start: u32, at: vec3i) -> u32 { return ((start + u32(at.x)) * p.ph + u32(at.y)) * p.pw + u32(at.z); }`;
+
+/** Text and grid for an image or a label map. */
+export function samplePatchKernel(
+  x: TensorSpec,
+  parameters: TensorSpec,
+  y: TensorSpec,
+  kind: "image" | "label",
+  device: DeviceFacts,
+): KernelSpec {
+  const [, channels, pd, ph, pw] = x.shape;
+  const [, , fd, fh, fw] = y.shape;
+  const total = elementCount(y.shape);
+  return kernel({
+    label: `sample ${kind} ${shapeText(x)} to ${fd}x${fh}x${fw}`,
+    device,
+    bindings: [input(0, "x"), input(1, "parameters"), output(0, "y")],
+    params: { total, channels, row: parameters.shape[1], pd, ph, pw, fd, fh, fw },
+    groups: Math.ceil(total / WORKGROUP),
+    declarations: SHARED + (kind === "image" ? IMAGE : LABEL),
+    body: `
+if (tid >= p.total) { return; }
+let line = tid / p.fw;
+let slice = line / p.fh;
+let image = slice / p.fd;
+let m = image / p.channels * p.row;
+let o = vec3u(slice - image * p.fd, line - slice * p.fh, tid - line * p.fw);
+if (parameters[m + ${SAMPLE_AT.interpolate}u] == 0.0) {
+  let s = o + vec3u(p.pd - p.fd, p.ph - p.fh, p.pw - p.fw) / 2u;
+  y[tid] = x[((image * p.pd + s.x) * p.ph + s.y) * p.pw + s.z];
+  return;
+}
+let r = vec3f(o) - vec3f(centre(p.fd), centre(p.fh), centre(p.fw));
+let q = vec3f(
+  parameters[m] * r.x + parameters[m + 1u] * r.y + parameters[m + 2u] * r.z + centre(p.pd),
+  parameters[m + 3u] * r.x + parameters[m + 4u] * r.y + parameters[m + 5u] * r.z + centre(p.ph),
+  parameters[m + 6u] * r.x + parameters[m + 7u] * r.y + parameters[m + 8u] * r.z + centre(p.pw));
+let low = floor(q);
+y[tid] = sampled(image * p.pd, vec3i(low), q - low);`,
+  });
+}
