@@ -1,7 +1,7 @@
 /** Segmentation loss: soft Dice plus cross-entropy over softmax probabilities, and its gradient. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, kernel, load, output, store, WORKGROUP } from "../../wgsl/module.ts";
-import { elementOf } from "../channelwise.ts";
+import { input, load, output, store } from "../../wgsl/module.ts";
+import { channelMap, elementOf } from "../channelwise.ts";
 import { count, require, streamCost } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 import {
@@ -53,28 +53,27 @@ export const diceCe: OpDef<DiceCeAttrs> = {
   },
   cost: (inputs, outputs) => streamCost([inputs[0], ...inputs], outputs, 12 * count(inputs)),
   lower({ inputs, attrs, device }) {
-    const { n, c, voxels } = sizesOf("diceCe", inputs, attrs);
+    const { c } = sizesOf("diceCe", inputs, attrs);
     const spec = inputs[0];
     const label = `diceCe ${shapeText(spec)}`;
-    const [x, element] = [input(0, "x", spec), input(0, "x", elementOf(spec))];
+    const x = input(0, "x", elementOf(spec));
     return {
       variant: attrs.batchDice ? "batch" : "sample",
       scratch: overlapScratch(spec),
       kernels: [
-        kernel({
+        channelMap({
           label: `${label} normaliser`,
           device,
+          spec: inputs[1],
+          lanes: true,
           bindings: [x, output(2, "logSum")],
-          params: { channels: c, voxels, total: n * voxels },
-          groups: Math.ceil(n * voxels / WORKGROUP),
-          body: `
-if (tid >= p.total) { return; }
-let first = (tid / p.voxels) * p.channels * p.voxels + tid % p.voxels;
-var top = ${load(x, "first")};
-for (var c = 1u; c < p.channels; c++) { top = max(top, ${load(x, "first + c * p.voxels")}); }
-var sum = 0.0;
-for (var c = 0u; c < p.channels; c++) { sum = sum + exp(${load(x, "first + c * p.voxels")} - top); }
-logSum[tid] = top + log(sum);`,
+          params: { classes: c },
+          each: `let at = n * p.classes * p.voxels + v;
+    var top = ${load(x, "at")};
+    for (var o = 1u; o < p.classes; o++) { top = max(top, ${load(x, "at + o * p.voxels")}); }
+    var sum = V();
+    for (var o = 0u; o < p.classes; o++) { sum += exp(${load(x, "at + o * p.voxels")} - top); }
+    logSum[m] = top + log(sum);`,
         }),
         ...overlapKernels({
           label,
@@ -83,11 +82,11 @@ logSum[tid] = top + log(sum);`,
           attrs,
           first: attrs.doBackground ? 0 : 1,
           outputs: { loss: 0, terms: 1, coefficients: 3 },
-          bindings: [element, input(1, "labels"), { ...output(2, "logSum"), access: "read" }],
+          bindings: [x, input(1, "labels"), { ...output(2, "logSum"), access: "read" }],
           params: ignoring(attrs),
           each: `let counts = (labels[m] >= V()) & (labels[m] != V(p.ignored));
     let hit = counts & (labels[m] == V(f32(c)));
-    let logProbability = ${load(element, "i")} - logSum[m];
+    let logProbability = ${load(x, "i")} - logSum[m];
     let probability = select(V(), exp(logProbability), counts);
     let one = select(V(), V(1.0), hit);
     overlap += one * probability; sizes += probability + one; counted += one; entropy -= select(V(), logProbability, hit);`,
@@ -123,57 +122,53 @@ export const diceCeGradient: OpDef<DiceCeAttrs> = {
   },
   cost: (inputs, outputs) => streamCost([inputs[0], ...inputs], outputs, 12 * count(inputs)),
   lower({ inputs, attrs, inPlace, device }) {
-    const { n, c, voxels } = sizesOf("diceCeGradient", inputs, attrs);
+    const { c } = sizesOf("diceCeGradient", inputs, attrs);
     const overwrite = inPlace.length > 0;
-    const dx = output(0, "dx", inputs[0]);
-    const x = overwrite ? dx : input(0, "x", inputs[0]);
+    const dx = output(0, "dx", elementOf(inputs[0]));
+    const x = overwrite ? dx : input(0, "x", elementOf(inputs[0]));
     return {
       variant: overwrite ? "in place" : "copy",
       scratch: [],
-      kernels: [kernel({
+      kernels: [channelMap({
         label: `diceCe.dlogits ${shapeText(inputs[0])}${overwrite ? " in place" : ""}`,
         device,
+        spec: inputs[1],
+        lanes: true,
         bindings: [
           ...(overwrite ? [] : [x]),
           input(1, "labels"),
-          input(2, "terms"),
+          input(2, "terms", "f32"),
           input(3, "logSum"),
           input(4, "coefficients", "vec2f"),
-          input(5, "dloss"),
+          input(5, "dloss", "f32"),
           dx,
         ],
         params: {
-          channels: c,
-          voxels,
-          total: n * voxels,
+          classes: c,
           ...ignoring(attrs),
           diceWeight: { f32: attrs.diceWeight },
           ceWeight: { f32: attrs.ceWeight },
         },
-        groups: Math.ceil(n * voxels / WORKGROUP),
-        body: `
-if (tid >= p.total) { return; }
-let n = tid / p.voxels;
-let first = n * p.channels * p.voxels + tid % p.voxels;
-let counts = labels[tid] >= 0.0 && labels[tid] != p.ignored;
-let label = select(0u, u32(labels[tid]), counts);
-let whole = logSum[tid];
-var mean = 0.0;
-for (var c = 0u; c < p.channels; c++) {
-  let slopes = coefficients[n * p.channels + c];
-  mean = mean + exp(${
-          load(x, "first + c * p.voxels")
-        } - whole) * (slopes.y + select(0.0, slopes.x, c == label));
-}
-let entropyScale = p.ceWeight / max(terms[2], 1.0);
-for (var c = 0u; c < p.channels; c++) {
-  let i = first + c * p.voxels;
-  let probability = exp(${load(x, "i")} - whole);
-  let slopes = coefficients[n * p.channels + c];
-  let dice = probability * (slopes.y + select(0.0, slopes.x, c == label) - mean);
-  let entropy = probability - select(0.0, 1.0, c == label);
-  ${store(dx, "i", "select(0.0, dloss[0] * (p.diceWeight * dice + entropyScale * entropy), counts)")}
-}`,
+        before: "let entropyScale = p.ceWeight / max(terms[2], 1.0); let factor = dloss[0];",
+        each: `let at = n * p.classes * p.voxels + v;
+    let label = labels[m];
+    let counts = (label >= V()) & (label != V(p.ignored));
+    let whole = logSum[m];
+    var mean = V();
+    for (var o = 0u; o < p.classes; o++) {
+      let slopes = coefficients[n * p.classes + o];
+      let hit = select(V(), V(1.0), label == V(f32(o)));
+      mean += exp(${load(x, "at + o * p.voxels")} - whole) * (slopes.x * hit + V(slopes.y));
+    }
+    for (var o = 0u; o < p.classes; o++) {
+      let i = at + o * p.voxels;
+      let slopes = coefficients[n * p.classes + o];
+      let hit = select(V(), V(1.0), label == V(f32(o)));
+      let probability = exp(${load(x, "i")} - whole);
+      let dice = probability * (slopes.x * hit + V(slopes.y) - mean);
+      let entropy = probability - hit;
+      ${store(dx, "i", "select(V(), factor * (p.diceWeight * dice + entropyScale * entropy), counts)")}
+    }`,
       })],
     };
   },

@@ -1,7 +1,7 @@
 /** Counts of right and wrong voxels, for Dice during training. */
 import { type KernelSpec, type LowerRequest, type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { type Binding, input, kernel, load, output, scratch, WORKGROUP } from "../../wgsl/module.ts";
-import { channelSums, elementOf, finishPerChannel, partialSpec } from "../channelwise.ts";
+import { type Binding, input, load, output, scratch } from "../../wgsl/module.ts";
+import { channelMap, channelSums, elementOf, finishPerChannel, partialSpec } from "../channelwise.ts";
 import { count, require, requireFloat, requireSingle, sameShape, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 
@@ -30,25 +30,25 @@ function sizesOf([logits, truth]: readonly TensorSpec[], { kind }: ConfusionCoun
 }
 
 /** Class with the largest logit at every voxel, the first of equal ones, into scratch tensor 1. */
-function argmaxKernel({ inputs, device, attrs }: LowerRequest<ConfusionCountsAttrs>): KernelSpec {
-  const { n, c, voxels } = sizesOf(inputs, attrs);
-  const x = input(0, "x", inputs[0]);
-  return kernel({
-    label: `confusionCounts argmax ${shapeText(inputs[0])}`,
+function argmaxKernel({ inputs: [logits, labels], device }: LowerRequest<ConfusionCountsAttrs>): KernelSpec {
+  const x = input(0, "x", elementOf(logits));
+  return channelMap({
+    label: `confusionCounts argmax ${shapeText(logits)}`,
     device,
+    spec: labels,
+    lanes: true,
     bindings: [x, scratch(1, "predicted", "read_write")],
-    params: { channels: c, voxels, total: n * voxels },
-    groups: Math.ceil(n * voxels / WORKGROUP),
-    body: `
-if (tid >= p.total) { return; }
-let first = (tid / p.voxels) * p.channels * p.voxels + tid % p.voxels;
-var best = 0u;
-var top = ${load(x, "first")};
-for (var c = 1u; c < p.channels; c++) {
-  let value = ${load(x, "first + c * p.voxels")};
-  if (value > top) { top = value; best = c; }
-}
-predicted[tid] = f32(best);`,
+    params: { classes: logits.shape[1] },
+    each: `let at = n * p.classes * p.voxels + v;
+    var best = V();
+    var top = ${load(x, "at")};
+    for (var o = 1u; o < p.classes; o++) {
+      let value = ${load(x, "at + o * p.voxels")};
+      let above = value > top;
+      top = select(top, value, above);
+      best = select(best, V(f32(o)), above);
+    }
+    predicted[m] = best;`,
   });
 }
 

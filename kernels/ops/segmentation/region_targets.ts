@@ -1,6 +1,7 @@
 /** Turns label maps into one binary channel a region. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
+import { input, output } from "../../wgsl/module.ts";
+import { channelMap } from "../channelwise.ts";
 import { require, requireSingle, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
 
@@ -29,7 +30,7 @@ function isOneOf(values: readonly number[]): string {
     if (last && value === last[1] + 1) last[1] = value;
     else ranges.push([value, value]);
   }
-  return ranges.map(([from, to]) => `(label >= ${from}.0 && label <= ${to}.0)`).join(" || ") || "false";
+  return ranges.map(([from, to]) => `((label >= V(${from}.0)) & (label <= V(${to}.0)))`).join(" | ") || "B()";
 }
 
 /**
@@ -48,28 +49,24 @@ export const regionTargets: OpDef<RegionTargetsAttrs> = {
     return [tensor([n, attrs.regions.length, ...size])];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 0),
-  lower({ inputs, outputs, attrs, device }) {
-    const { n, voxels } = sizesOf(inputs, attrs);
-    const { regions, ignoreLabel } = attrs;
+  lower({ inputs: [labels], outputs, attrs: { regions, ignoreLabel }, device }) {
+    const stores = regions.map((values, r) =>
+      `y[at + ${r}u * p.voxels] = select(V(-1.0), select(V(), V(1.0), ${isOneOf(values)}), counts);`
+    );
     return {
       variant: "voxels",
       scratch: [],
-      kernels: [kernel({
+      kernels: [channelMap({
         label: `regionTargets ${shapeText(outputs[0])}`,
         device,
+        spec: labels,
+        lanes: true,
         bindings: [input(0, "labels"), output(0, "y")],
-        params: { voxels, total: n * voxels, ignored: { f32: ignoreLabel ?? -1 } },
-        groups: Math.ceil(n * voxels / WORKGROUP),
-        body: `
-if (tid >= p.total) { return; }
-let label = labels[tid];
-let counts = label >= 0.0 && label != p.ignored;
-let first = tid / p.voxels * ${regions.length}u * p.voxels + tid % p.voxels;
-${
-          regions.map((values, r) =>
-            `y[first + ${r}u * p.voxels] = select(-1.0, select(0.0, 1.0, ${isOneOf(values)}), counts);`
-          ).join("\n")
-        }`,
+        params: { ignored: { f32: ignoreLabel ?? -1 } },
+        each: `let label = labels[m];
+    let counts = (label >= V()) & (label != V(p.ignored));
+    let at = n * ${regions.length}u * p.voxels + v;
+    ${stores.join("\n    ")}`,
       })],
     };
   },
