@@ -101,6 +101,7 @@ const schedule = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
   z.strictObject({ kind: z.literal("poly"), exponent, startEpoch: epochIndex.default(0) }),
   z.strictObject({ kind: z.literal("warmup-poly"), warmupEpochs: z.int().positive(), exponent }),
+  z.strictObject({ kind: z.literal("cosine") }),
   z.strictObject({
     kind: z.literal("continued-poly"),
     warmupLr: z.number().nonnegative().default(1e-5),

@@ -11,6 +11,7 @@ export class ScheduleError extends Error {
  * - `constant`: `initialLr` throughout.
  * - `poly`: see {@linkcode polyLr}; `startEpoch` (default 0) keeps `initialLr` until then, see {@linkcode polyOffsetLr}.
  * - `warmup-poly`: linear warm-up for `warmupEpochs`, then poly over the remaining epochs.
+ * - `cosine`: half a cosine from `initialLr` to 0, see {@linkcode cosineLr}.
  * - `continued-poly`: warm-up restart of a finished run, see {@linkcode continuedPolyLr}.
  */
 export type Schedule =
@@ -27,6 +28,7 @@ export type Schedule =
     readonly warmupEpochs: number;
     readonly exponent?: number;
   }
+  | { readonly kind: "cosine"; readonly initialLr: number }
   | ({ readonly kind: "continued-poly" } & ContinuedPoly);
 
 /** Settings of {@linkcode continuedPolyLr}; the defaults are those of the published trainer. */
@@ -72,6 +74,15 @@ export function polyOffsetLr(
   return polyLr(Math.max(0, epoch - startEpoch), epochs - startEpoch, initialLr, exponent);
 }
 
+/**
+ * Cosine annealing, `lr0 * (1 + cos(pi e / E)) / 2`: `lr0` in epoch 0, towards 0 at the end.
+ *
+ * Source: Loshchilov and Hutter, SGDR (arXiv:1608.03983), without restarts.
+ */
+export function cosineLr(epoch: number, epochs: number, initialLr: number): number {
+  return initialLr * (1 + Math.cos(Math.PI * epoch / epochs)) / 2;
+}
+
 /** Linear warm-up, `lr0 / W * (1 + e)`: not zero in epoch 0, `lr0` in epoch W - 1. */
 export function warmupLr(epoch: number, warmupEpochs: number, initialLr: number): number {
   return initialLr / warmupEpochs * (1 + Math.min(epoch, warmupEpochs - 1));
@@ -112,6 +123,8 @@ export function learningRate(schedule: Schedule, epoch: number, epochs: number):
       return epoch < schedule.warmupEpochs
         ? warmupLr(epoch, schedule.warmupEpochs, schedule.initialLr)
         : polyOffsetLr(epoch, epochs, schedule.initialLr, schedule.warmupEpochs, schedule.exponent);
+    case "cosine":
+      return cosineLr(epoch, epochs, schedule.initialLr);
     case "continued-poly":
       return continuedPolyLr(epoch, epochs, schedule);
   }
@@ -132,6 +145,7 @@ const KEYS: Record<Schedule["kind"], Record<string, Rule>> = {
   "constant": { initialLr: "positive" },
   "poly": { initialLr: "positive", exponent: "positive", startEpoch: "epoch" },
   "warmup-poly": { initialLr: "positive", warmupEpochs: "epoch", exponent: "positive" },
+  "cosine": { initialLr: "positive" },
   "continued-poly": {
     initialLr: "positive",
     warmupLr: "notNegative",
@@ -146,6 +160,7 @@ const REQUIRED: Record<Schedule["kind"], readonly string[]> = {
   "constant": ["initialLr"],
   "poly": ["initialLr"],
   "warmup-poly": ["initialLr", "warmupEpochs"],
+  "cosine": ["initialLr"],
   "continued-poly": [],
 };
 const RULES: Record<Rule, { wanted: string; ok: (value: unknown) => boolean }> = {

@@ -32,12 +32,18 @@ const warmupEpochs = span.describe("epochs of warm-up; null: a tenth of all, at 
 const decoderEpochs = span.describe(
   "epochs in which only the decoder trains; null: a tenth of all, at most 50",
 );
+const decoderRate = z.number().positive().default(1)
+  .describe("peak learning rate while only the decoder trains, as a multiple of optimizer.lr");
 const schedule = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("default"), exponent }),
-  z.strictObject({ kind: z.literal("frozen"), exponent }),
+  z.strictObject({
+    kind: z.literal("frozen"),
+    warmupEpochs: z.int().nonnegative().max(1e6).default(0).describe("epochs of warm-up"),
+    exponent,
+  }),
   z.strictObject({ kind: z.literal("warmup"), warmupEpochs, exponent }),
-  z.strictObject({ kind: z.literal("valley"), decoderEpochs, warmupEpochs, exponent }),
-  z.strictObject({ kind: z.literal("sawtooth"), decoderEpochs, warmupEpochs, exponent }),
+  z.strictObject({ kind: z.literal("valley"), decoderEpochs, decoderRate, warmupEpochs, exponent }),
+  z.strictObject({ kind: z.literal("sawtooth"), decoderEpochs, decoderRate, warmupEpochs, exponent }),
 ]);
 
 /**

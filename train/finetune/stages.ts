@@ -57,22 +57,27 @@ export function stageAt(stages: readonly FinetuneStage[], epoch: number): Finetu
  *
  * With peak `lr0 = optimizer.lr`, E epochs, D of the decoder alone, W of warm-up, `poly(i, n) = lr0 (1 - i/n)^exponent`,
  * `rise(i, n) = lr0 (i + 1) / n`:
- * - default, frozen: `poly(e, E)`
- * - warmup: `rise(e, W)`, then `poly(e - W, E - W)`
+ * - default: `poly(e, E)`
+ * - warmup: `rise(e, W)`, then `poly(e - W, E - W)`; frozen the same, W = 0 unless set
  * - valley: `poly(e, D)`, then warmup over the rest
  * - sawtooth: `rise(e, h)` and `poly(e - h, D - h)` with `h = floor(D / 2)`, then warmup over the rest
+ *
+ * In the first D epochs of valley and sawtooth `decoderRate * lr0` stands for `lr0`.
  *
  * Source: Wald et al. (arXiv:2410.23132) and its follow-up on fine-tuning schedules.
  *
  * @param epoch 0 .. epochs - 1
  */
 export function finetuneLr(run: ScheduledRun, epoch: number): number {
-  const { schedule: { kind, exponent }, epochs, optimizer: { lr } } = run;
+  const { schedule, epochs, optimizer } = run;
   const { decoder, warmup } = scheduleSpans(run);
-  const rising = (e: number, all: number, rise: number) =>
-    e < rise ? warmupLr(e, rise, lr) : polyLr(e - rise, all - rise, lr, exponent);
-  if (epoch < decoder) return rising(epoch, decoder, kind === "sawtooth" ? Math.floor(decoder / 2) : 0);
-  return rising(epoch - decoder, epochs - decoder, warmup);
+  const rising = (e: number, all: number, rise: number, lr: number) =>
+    e < rise ? warmupLr(e, rise, lr) : polyLr(e - rise, all - rise, lr, schedule.exponent);
+  if ("decoderRate" in schedule && epoch < decoder) {
+    const rise = schedule.kind === "sawtooth" ? Math.floor(decoder / 2) : 0;
+    return rising(epoch, decoder, rise, schedule.decoderRate * optimizer.lr);
+  }
+  return rising(epoch - decoder, epochs - decoder, warmup, optimizer.lr);
 }
 
 /** Parameters of the first convolution, which a change of input channels adapts; residual and plain encoders. */

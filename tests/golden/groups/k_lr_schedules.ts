@@ -1,3 +1,5 @@
+import type { FinetuneConfig } from "../../../train/finetune/config.ts";
+import { finetuneLr, finetuneStages, type ScheduledRun } from "../../../train/finetune/stages.ts";
 import { learningRate, type Schedule } from "../../../train/schedule.ts";
 import type { Checker, GoldenGroup, Tolerance } from "../support.ts";
 
@@ -13,27 +15,43 @@ interface Table {
   readonly lr_same_as?: string;
 }
 
-/** Compares the pre-training tables; tables of fine-tuning and supervised trainers are named as pending. */
+/**
+ * Compares every table: of pre-training and cosine annealing with `learningRate`, of fine-tuning with `finetuneLr`, and the epochs
+ * where its set of trained parameters changes.
+ *
+ * What the stages train is compared by their names. In the recorded sawtooth of a U-Net the stages named after the decoder train
+ * all parameters, because the reference's decoder holds the encoder; here, and in the recorded transformers, they train what
+ * their name says.
+ */
 export function run(group: GoldenGroup, check: Checker): Promise<void> {
   const tables = group.manifest.tables as Readonly<Record<string, Table>>;
   const tolerance = group.manifest.tolerance as Tolerance;
   for (const [name, table] of Object.entries(tables)) {
-    if (!name.startsWith("nnssl_")) {
-      check.pending(`${name}: comes with fine-tuning`);
-      continue;
-    }
     const lr = table.lr ?? tables[table.lr_same_as!].lr!;
     const first = table.start_epoch ?? 0;
     const epochs = first + lr.length;
-    const schedule = scheduleOf(table, lr);
-    const actual = lr.map((_, i) => learningRate(schedule, first + i, epochs));
-    check.closeValues(name, "lr", actual, lr, tolerance);
+    const annealed = /CosAnneal/.test(table.class_name);
+    if (name.startsWith("nnssl_") || annealed) {
+      const schedule: Schedule = annealed
+        ? { kind: "cosine", initialLr: table.initial_lr! }
+        : pretrainingSchedule(table, lr);
+      const actual = lr.map((_, i) => learningRate(schedule, first + i, epochs));
+      check.closeValues(name, "lr", actual, lr, tolerance);
+    } else {
+      const run = finetuningRun(table, lr);
+      const actual = lr.map((_, epoch) => finetuneLr(run, epoch));
+      check.closeValues(name, "lr", actual, lr, tolerance);
+      const stages = finetuneStages(run).map((
+        { startEpoch, trainable },
+      ) => [startEpoch, trainable !== "all"]);
+      check.equal(name, "first epoch, decoder only", stages, recordedStages(table));
+    }
   }
   return Promise.resolve();
 }
 
-/** The configuration that stands for a reference trainer or scheduler. */
-function scheduleOf(table: Table, lr: readonly number[]): Schedule {
+/** The configuration that stands for a pre-training trainer or scheduler of the reference. */
+function pretrainingSchedule(table: Table, lr: readonly number[]): Schedule {
   const initialLr = table.initial_lr ?? lr[0];
   if (/Continue/i.test(table.class_name)) {
     return { kind: "continued-poly", startEpoch: table.start_epoch ?? 0, warmupForm: "additive" };
@@ -46,4 +64,44 @@ function scheduleOf(table: Table, lr: readonly number[]): Schedule {
     return { kind: "warmup-poly", initialLr, warmupEpochs: table.stages[1].start_epoch };
   }
   return { kind: "poly", initialLr };
+}
+
+/** The configuration that stands for a fine-tuning trainer of the reference. */
+function finetuningRun(table: Table, lr: readonly number[]): ScheduledRun {
+  const optimizer = { kind: "adamw", lr: table.initial_lr ?? lr[0] } as FinetuneConfig["optimizer"];
+  return { schedule: finetuningSchedule(table.stages ?? [], optimizer.lr, lr), epochs: lr.length, optimizer };
+}
+
+function finetuningSchedule(
+  stages: NonNullable<Table["stages"]>,
+  peak: number,
+  lr: readonly number[],
+): FinetuneConfig["schedule"] {
+  const exponent = 0.9;
+  const start = (name: string) => stages.find(({ stage }) => stage === name)?.start_epoch;
+  const [warmupAll, train] = [start("warmup_all"), start("train")];
+  if (warmupAll === undefined || train === undefined) {
+    const decoder = start("train_decoder");
+    return decoder === undefined
+      ? { kind: "default", exponent }
+      : { kind: "frozen", warmupEpochs: decoder, exponent };
+  }
+  const warmupEpochs = train - warmupAll;
+  return warmupAll === 0 ? { kind: "warmup", warmupEpochs, exponent } : {
+    kind: "sawtooth",
+    decoderEpochs: warmupAll,
+    decoderRate: Math.max(...lr.slice(0, warmupAll)) / peak,
+    warmupEpochs,
+    exponent,
+  };
+}
+
+/** First epoch of every run of stages that train the same parameters by their names, and whether those are the decoder's. */
+function recordedStages({ stages = [] }: Table): [number, boolean][] {
+  const named = stages.map(({ start_epoch, stage }): [number, boolean] => [
+    start_epoch,
+    stage?.endsWith("_decoder") ?? false,
+  ]);
+  const changes = named.filter(([, decoder], i) => i === 0 || named[i - 1][1] !== decoder);
+  return changes.length > 0 ? changes : [[0, false]];
 }
