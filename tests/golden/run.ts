@@ -18,11 +18,11 @@ const MODULES: Readonly<Record<string, () => Promise<GoldenModule>>> = {
   j_preprocessing: () => import("./groups/j_preprocessing.ts"),
   k_lr_schedules: () => import("./groups/k_lr_schedules.ts"),
   m_metrics: () => import("./groups/m_metrics.ts"),
+  l_sliding_window: () => import("./groups/l_sliding_window.ts"),
   o_masks: () => import("./groups/o_masks.ts"),
 };
 
 const PENDING: Readonly<Record<string, string>> = {
-  l_sliding_window: "sliding-window prediction comes with fine-tuning",
   n_checkpoints: "PyTorch checkpoint files come with import and export",
 };
 

@@ -23,6 +23,21 @@ export interface LabelDecision {
   readonly samples: SampleLogitsAttrs["activation"] | null;
 }
 
+/**
+ * The decision of a plain label set: the value of the largest logit, which is its channel.
+ *
+ * @param outputs labels with background
+ * @param samples what else is read back; nothing when left out
+ */
+export function largestOf(outputs: number, samples: LabelDecision["samples"] = null): LabelDecision {
+  return {
+    decision: "largest",
+    values: Int32Array.from({ length: outputs }, (_, i) => i),
+    bytes: outputs > 256 ? 2 : 1,
+    samples,
+  };
+}
+
 /** What rings of one prediction have in common. */
 export interface RingSetup {
   readonly plan: RingPlan;
