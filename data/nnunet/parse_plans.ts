@@ -2,6 +2,7 @@ import { z } from "../deps.ts";
 import { DataError } from "../errors.ts";
 import type { ResamplingSettings } from "../plan.ts";
 import type { Dims3 } from "../volume.ts";
+import { type Fields, inherited, isFields, withArchitecture } from "./older_plans.ts";
 import type {
   ArchitectureArguments,
   ArchitecturePlan,
@@ -22,7 +23,7 @@ const permutation: z.ZodType<Dims3> = dims(axis).refine(
 const resampling: z.ZodType<ResamplingSettings> = z.object({
   is_seg: z.boolean(),
   order: z.literal([0, 1, 3], "wanted order 0, 1 or 3"),
-  order_z: z.literal(0, "wanted order_z 0"),
+  order_z: z.literal([0, 1, 3], "wanted order_z 0, 1 or 3"),
   force_separate_z: z.boolean().nullable(),
 });
 const resamplingFunction = z.literal("resample_data_or_seg_to_shape", "wanted resample_data_or_seg_to_shape");
@@ -141,20 +142,47 @@ const plansSchema: z.ZodType<Plans> = z.object({
   "wanted transpose_backward to undo transpose_forward",
 );
 
+/** Only this reader changes the axes of a file: it turns volumes to right, anterior, superior. */
+const REORIENTING_READER = "NibabelIOWithReorient";
+
 /**
- * Plans from the content of a plans.json: inherited configurations completed, two-dimensional ones left out.
+ * Plans from the content of a plans.json: inherited configurations completed, two-dimensional ones left out, networks in today's form.
  *
  * @param file path for messages
  * @throws {DataError} naming the first wrong field
  */
 export function parsePlans(content: unknown, file: string): Plans {
-  const parsed = plansSchema.safeParse(content);
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0];
-  throw new DataError({
-    file,
-    found: `${path.join(".") || "the file"}: ${message}`,
-    wanted: "a plans.json of nnU-Net v2",
-    remedy: "correct the file",
-  });
+  const refuse = (found: string, remedy: string): never => {
+    throw new DataError({ file, found, wanted: "a plans.json of nnU-Net v2", remedy });
+  };
+  if (!isFields(content) || !isFields(content.configurations)) {
+    if (isFields(content) && "plans_per_stage" in content) {
+      return refuse("plans of nnU-Net v1", "plan the data set again: spark3d plan-dataset");
+    }
+    if (isFields(content) && "spacings" in content) {
+      return refuse("a fingerprint", "name the plans file beside it");
+    }
+    return refuse("no configurations", "check the path");
+  }
+  const { configurations: all, ...rest } = content;
+  let configurations: [string, Fields][] = [];
+  try {
+    configurations = Object.keys(all).map((name) => [name, withArchitecture(inherited(all, name))]);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return refuse(error.message, "correct inherits_from");
+  }
+  const spatial = configurations.filter(([, { patch_size }]) =>
+    !(Array.isArray(patch_size) && patch_size.length === 2)
+  );
+  if (spatial.length === 0) return refuse("two-dimensional configurations only", "plan the data set in 3-D");
+  const parsed = plansSchema.safeParse({ ...rest, configurations: Object.fromEntries(spatial) });
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0];
+    const text = path.length > 0 ? `${path.join(".")}: ${message}` : message;
+    return refuse(text, "correct the file, or plan the data set again: spark3d plan-dataset");
+  }
+  const plans = parsed.data;
+  const reoriented = plans.orientation === undefined && plans.image_reader_writer === REORIENTING_READER;
+  return reoriented ? { ...plans, orientation: "RAS" } : plans;
 }

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import type { Plans } from "../../../data/nnunet/plans.ts";
 import { convElements } from "../../../data/nnunet/planner/conv_elements.ts";
+import { planExperiment } from "../../../data/nnunet/planner/plan_experiment.ts";
 import { planNetwork } from "../../../data/nnunet/planner/plan_network.ts";
 import { type PlannerName, PLANNERS } from "../../../data/nnunet/planner/planners.ts";
+import { targetGrid } from "../../../data/nnunet/planner/target_spacing.ts";
 import { type Dims3, voxelCount } from "../../../data/volume.ts";
 
 const plan = (
@@ -91,4 +94,104 @@ Deno.test("convElements() counts deep supervision when asked", () => {
     outputs: 3,
   } as const;
   assert.equal(convElements({ ...network, deepSupervision: true }, [128, 128, 128]), 558319104);
+});
+
+const experiment = (
+  changes: Partial<Parameters<typeof planExperiment>[0]> & {
+    spacing: Dims3;
+    shape: Dims3;
+    relative?: number;
+  },
+): Plans => {
+  const { spacing, shape, relative = 1, ...rest } = changes;
+  return planExperiment({
+    name: "Dataset001_Test",
+    channelNames: ["CT"],
+    labels: { declared: 2 },
+    planner: "plain",
+    fingerprint: {
+      spacings: new Array<Dims3>(100).fill(spacing),
+      shapes_after_crop: new Array<Dims3>(100).fill(shape),
+      foreground_intensity_properties_per_channel: {},
+      median_relative_size_after_cropping: relative,
+    },
+    ...rest,
+  });
+};
+
+Deno.test("planExperiment() plans 3d_lowres where the patch sees less than a quarter of the median case", () => {
+  // figures of a published plans.json (nnU-Net 2, 73 labels, whole-body CT)
+  const spacing = [1.5, 0.9765625, 0.9765625] as const;
+  const plans = experiment({ spacing, shape: [1323, 512, 512], labels: { declared: 73 } });
+  const { "3d_fullres": full, "3d_lowres": low, "3d_cascade_fullres": cascade } = plans.configurations;
+  assert.deepEqual(full.patch_size, [192, 96, 96]);
+  assert.deepEqual(low.patch_size, [192, 96, 96]);
+  assert.deepEqual(low.median_image_size_in_voxels, [360, 139, 139]);
+  assert.deepEqual(low.spacing, [5.507178410171863, 3.5854026107889747, 3.5854026107889747]);
+  assert.deepEqual([full.batch_dice, low.batch_dice, low.batch_size], [true, false, 2]);
+  assert.deepEqual([low.next_stage, cascade.previous_stage], ["3d_cascade_fullres", "3d_lowres"]);
+  assert.deepEqual(low.architecture.arch_kwargs.strides.at(-1), [2, 1, 1]);
+});
+
+Deno.test("planExperiment() drops 3d_lowres unless it halves the voxels", () => {
+  const plans = experiment({ spacing: [1, 1, 1], shape: [240, 240, 240] });
+  assert.deepEqual(Object.keys(plans.configurations), ["3d_fullres"]);
+  assert.equal(plans.configurations["3d_fullres"].batch_dice, false);
+});
+
+Deno.test("planExperiment() transposes the coarsest axis to the front and names memory, reader and masks", () => {
+  const plans = experiment({
+    spacing: [0.8125, 0.8125, 2.5],
+    shape: [512, 512, 95],
+    labels: { declared: 3 },
+    planner: "resenc-l",
+    gpuMemoryGb: 12,
+    channelNames: ["CT", "T1", "noNorm", "RESCALE_to_0_1", "rgb_to_0_1"],
+    relative: 0.7,
+    reader: "NibabelIOWithReorient",
+  });
+  const full = plans.configurations["3d_fullres"];
+  assert.deepEqual(plans.transpose_forward, [2, 0, 1]);
+  assert.deepEqual(plans.transpose_backward, [1, 2, 0]);
+  assert.deepEqual(full.spacing, [2.5, 0.8125, 0.8125]);
+  assert.deepEqual(plans.original_median_shape_after_transp, [95, 512, 512]);
+  assert.deepEqual(full.median_image_size_in_voxels, [95, 512, 512]);
+  assert.equal(plans.plans_name, "nnUNetResEncUNetLPlans_12GB");
+  assert.equal(plans.orientation, "RAS");
+  assert.deepEqual(full.normalization_schemes, [
+    "CTNormalization",
+    "ZScoreNormalization",
+    "NoNormalization",
+    "RescaleTo01Normalization",
+    "RGBTo01Normalization",
+  ]);
+  assert.deepEqual(full.use_mask_for_norm, [false, true, false, false, false]);
+});
+
+Deno.test("planExperiment() plans the published network of 93 thick CT slices", () => { // MSD pancreas, ResEnc-L
+  const plans = experiment({
+    spacing: [2.5, 0.8125, 0.8125],
+    shape: [95, 512, 512],
+    labels: { declared: 3 },
+    planner: "resenc-l",
+  });
+  const { patch_size, batch_size, architecture } = plans.configurations["3d_fullres"];
+  assert.deepEqual([patch_size, batch_size], [[56, 320, 256], 2]);
+  assert.deepEqual(architecture.arch_kwargs.n_blocks_per_stage, [1, 3, 4, 6, 6, 6, 6]);
+  const strides = architecture.arch_kwargs.strides.map((stride) => stride.join(""));
+  assert.deepEqual(strides, ["111", "122", "222", "222", "222", "122", "122"]);
+});
+
+Deno.test("targetGrid() refines few thick slices to the 10th percentile, but not below the other axes", () => {
+  const grid = (thick: readonly number[]) =>
+    targetGrid({
+      spacings: thick.map((step): Dims3 => [step, 1, 1]),
+      shapes_after_crop: thick.map((): Dims3 => [30, 200, 200]),
+    });
+  const eleven = [2, 3, 5, 5, 5, 5, 5, 5, 5, 5, 5];
+  assert.deepEqual(grid(eleven).spacing, [3, 1, 1]);
+  assert.deepEqual(grid(eleven.with(0, 0.5).with(1, 0.5)).spacing, [1 + 1e-5, 1, 1]);
+  assert.deepEqual(grid([3, 3, 3]).spacing, [3, 1, 1]); // not more than three times the others
+  assert.deepEqual(grid([5, 5, 5]).medianShape, [30, 200, 200]);
+  assert.throws(() => grid([]), /found no case/);
 });
