@@ -5,10 +5,10 @@ import { augmentationLength, CHANNEL_AT, CHANNEL_LENGTH, SAMPLE_LENGTH } from ".
 import { require, requireSingle, sameShape, streamCost, volume } from "../check.ts";
 import { lowerElementwise } from "../elementwise.ts";
 
-/** The image, changed where it lies; kernels read it through this or {@link IMAGE_READ}. */
+/** The image for the last kernel, which alone writes it. */
 export const IMAGE: Binding = output(0, "y", "f32");
-/** The image for kernels that do not write it. */
-export const IMAGE_READ: Binding = { ...IMAGE, access: "read" };
+/** The image for kernels before the last one. */
+export const IMAGE_READ: Binding = input(0, "y", "f32");
 /** The parameters. */
 export const PARAMETERS: Binding = input(1, "parameters", "f32");
 
