@@ -32,6 +32,12 @@ export function threeNumbers(parse: (text: string) => number): (text: string) =>
   };
 }
 
+/** Parser of `on` and `off`. */
+export function onOff(text: string): boolean {
+  if (text !== "on" && text !== "off") throw new InvalidArgumentError("Expected on or off.");
+  return text === "on";
+}
+
 /** A mask ratio as the configuration has it. */
 export type MaskRatio = { kind: "fixed"; value: number } | { kind: "uniform"; low: number; high: number };
 

@@ -1,6 +1,6 @@
 import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
 import { adapterOption } from "../adapter.ts";
-import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
+import { addConfigFlags, pretrainFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
 import { jsonOption } from "../options.ts";
@@ -19,7 +19,7 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
       "--config <file>",
       "JSON file of settings; options on the command line win",
     ) as unknown as CommandUnknownOpts;
-  addConfigFlags(command);
+  addConfigFlags(command, pretrainFlags);
   return command
     .addOption(adapterOption())
     .addOption(new Option("--verbose", "also list what is alive when memory peaks"))
@@ -31,7 +31,10 @@ export function planCommand(context: CommandContext): CommandUnknownOpts {
         verbose?: boolean;
         adapter: AdapterChoice;
       };
-      const config = await planConfig(options, readConfigFlags(options as unknown as JsonObject));
+      const config = await planConfig(
+        options,
+        readConfigFlags(options as unknown as JsonObject, pretrainFlags),
+      );
       const { describePlan, peakText } = await import("../../train/plan_report.ts");
       const description = await describePlan({ config, adapter: options.adapter });
       const { text, ...facts } = description;

@@ -1,6 +1,6 @@
 import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
 import { adapterOption } from "../adapter.ts";
-import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
+import { addConfigFlags, pretrainFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
 import { UsageError } from "../errors.ts";
@@ -54,7 +54,7 @@ export function pretrainCommand(context: CommandContext): CommandUnknownOpts {
       "--config <file>",
       "JSON file of settings; options on the command line win",
     ) as unknown as CommandUnknownOpts;
-  addConfigFlags(command);
+  addConfigFlags(command, pretrainFlags);
   return command
     .addOption(adapterOption())
     .option("--print-config", "print the complete configuration and stop")
@@ -71,7 +71,7 @@ async function pretrainAction(context: CommandContext, options: PretrainOptions)
       "--resume goes on with the run's own data and settings: leave out --data, --config and --preset",
     );
   }
-  const flags = readConfigFlags(options);
+  const flags = readConfigFlags(options, pretrainFlags);
   if (options.resume === undefined) {
     const file = options.config === undefined ? undefined : await readJson(options.config);
     const config = resolveRunConfig({ preset: options.preset, file, fileName: options.config, flags });

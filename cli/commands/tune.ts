@@ -3,7 +3,7 @@ import type { TunedTile, TuningTable } from "../../kernels/spec.ts";
 import type { JsonObject } from "../../train/merge_config.ts";
 import type { TunedQuery } from "../../train/tune.ts";
 import { adapterOption } from "../adapter.ts";
-import { addConfigFlags, readConfigFlags } from "../config_flags.ts";
+import { addConfigFlags, pretrainFlags, readConfigFlags } from "../config_flags.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, Option } from "../deps.ts";
 import { jsonOption, positiveNumber } from "../options.ts";
@@ -32,7 +32,7 @@ export function tuneCommand(context: CommandContext): CommandUnknownOpts {
       "--config <file>",
       "JSON file of settings; options on the command line win",
     ) as unknown as CommandUnknownOpts;
-  addConfigFlags(command, ["tuning"]);
+  addConfigFlags(command, pretrainFlags, ["tuning"]);
   return command
     .addOption(
       new Option("--budget <seconds>", "time after which nothing new is begun").argParser(positiveNumber)
@@ -47,7 +47,7 @@ export function tuneCommand(context: CommandContext): CommandUnknownOpts {
 async function tuneAction(context: CommandContext, options: TuneOptions): Promise<void> {
   const { output } = context;
   const { adapter, budget, out } = options;
-  const config = await planConfig(options, readConfigFlags(options));
+  const config = await planConfig(options, readConfigFlags(options, pretrainFlags));
   await makeWritableFolder(dirname(out));
   const { openGpu } = await import("../../kernels/runtime/device.ts");
   const { gatherQueries, tuneTiles } = await import("../../train/tune.ts");
