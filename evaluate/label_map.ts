@@ -61,7 +61,7 @@ function unknownValues(voxels: Float32Array, file: string, known: ReadonlySet<nu
     action: "evaluate",
     found: `undeclared label value${values.length > 1 ? "s" : ""} ${values.join(", ")} in ${count} voxels`,
     wanted: `values among ${listValues([...known])}`,
-    remedy: "correct the file, or declare the labels in dataset.json",
+    remedy: "correct the file, or declare the labels",
   });
 }
 

@@ -28,15 +28,14 @@ export function overlapMetrics(TP: number, FP: number, FN: number, TN: number): 
 
 /** Overlap of every class of a pair, in the order of its classes. */
 export function pairOverlap({ joint, slots, members, voxels }: SlotPair): OverlapMetrics[] {
+  const cells = Array.from(joint.keys()).filter((cell) => joint[cell] > 0);
   return members.map((member) => {
     let TP = 0, FP = 0, FN = 0;
-    for (let r = 0; r < slots; r++) {
-      for (let p = 0; p < slots; p++) {
-        const count = joint[r * slots + p];
-        if (member[r] && member[p]) TP += count;
-        else if (member[p]) FP += count;
-        else if (member[r]) FN += count;
-      }
+    for (const cell of cells) {
+      const inReference = member[Math.floor(cell / slots)], inPrediction = member[cell % slots];
+      if (inReference && inPrediction) TP += joint[cell];
+      else if (inPrediction) FP += joint[cell];
+      else if (inReference) FN += joint[cell];
     }
     return overlapMetrics(TP, FP, FN, voxels - TP - FP - FN);
   });
