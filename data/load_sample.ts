@@ -80,37 +80,47 @@ export class SamplePlanner {
   }
 }
 
-/** Reads a planned sample of a source. @throws {DataError} when an array is missing or damaged */
-export function readSample(
-  { key, caseId, path, anatomy, start: uniformStart }: PlannedSample,
-  { cropSize, finalSize }: Pick<SampleSource, "cropSize" | "finalSize">,
-  arrays: ArrayCache,
-): LoadedPatch {
-  const { seed, stream = 0, step, sampleIndex } = key;
-  const random = () => hashRandom(seed, ANATOMY_STREAM, stream, step, sampleIndex);
-  const centre = anatomy === null ? null : drawAnatomyCentre(random(), arrays.get(anatomy));
-  const array = arrays.get(path);
-  const start = centre ? centredStart(centre, array.shape, cropSize, finalSize) : uniformStart;
-  return { step, sampleIndex, caseId, start, patch: array.readBox(start, cropSize) };
+/** Reads planned samples of a source. */
+export class PatchReader implements Disposable {
+  readonly #arrays: ArrayCache;
+
+  constructor(readonly source: Pick<SampleSource, "store" | "cropSize" | "finalSize">) {
+    this.#arrays = new ArrayCache(source.store);
+  }
+
+  /** @throws {DataError} when an array is missing or damaged */
+  read({ key, caseId, path, anatomy, start: uniformStart }: PlannedSample): LoadedPatch {
+    const { cropSize, finalSize } = this.source;
+    const { seed, stream = 0, step, sampleIndex } = key;
+    const random = () => hashRandom(seed, ANATOMY_STREAM, stream, step, sampleIndex);
+    const centre = anatomy === null ? null : drawAnatomyCentre(random(), this.#arrays.get(anatomy));
+    const array = this.#arrays.get(path);
+    const start = centre ? centredStart(centre, array.shape, cropSize, finalSize) : uniformStart;
+    return { step, sampleIndex, caseId, start, patch: array.readBox(start, cropSize) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#arrays.close();
+  }
 }
 
 /** Draws and reads samples of one store on the calling thread. */
 export class SampleReader implements Disposable {
   readonly #planner: SamplePlanner;
-  readonly #arrays: ArrayCache;
+  readonly #reader: PatchReader;
 
   /** @throws as `SamplePlanner` */
-  constructor(source: SampleSource | SamplePlanner) {
-    this.#planner = source instanceof SamplePlanner ? source : new SamplePlanner(source);
-    this.#arrays = new ArrayCache(this.#planner.source.store);
+  constructor(source: SampleSource) {
+    this.#planner = new SamplePlanner(source);
+    this.#reader = new PatchReader(source);
   }
 
   /** Draws and reads one sample. @throws {DataError} when its array is missing or damaged; @throws {RangeError} without volumes */
   read(step: number, sampleIndex: number): LoadedPatch {
-    return readSample(this.#planner.plan(step, sampleIndex), this.#planner.source, this.#arrays);
+    return this.#reader.read(this.#planner.plan(step, sampleIndex));
   }
 
   [Symbol.dispose](): void {
-    this.#arrays.close();
+    this.#reader[Symbol.dispose]();
   }
 }

@@ -40,8 +40,8 @@ function names(path: string): string[] {
 /** Longest path component in bytes: file systems take 255, and endings and temporary names need some. */
 const MAX_COMPONENT_BYTES = 120;
 
-/** One path component: letters, digits, `.`, `_`, `+`, `-`; neither empty nor starting with a dot. */
-function safeName(part: string): string {
+/** A text as one path component: letters, digits, `.`, `_`, `+`, `-`; neither empty nor starting with a dot. */
+export function safeName(part: string): string {
   const name = part.normalize("NFC").replace(/[^\p{L}\p{N}._+-]/gu, "_").replace(/^\.+/, "_");
   const room = new Uint8Array(MAX_COMPONENT_BYTES);
   const { read } = new TextEncoder().encodeInto(name, room);

@@ -1,53 +1,11 @@
-import type { Dims3 } from "../volume.ts";
-import type { StoredArray } from "../zarr/mod.ts";
+import { ArrayCache } from "../array_cache.ts";
+import { DataError } from "../errors.ts";
+import { type Dims3, voxelCount } from "../volume.ts";
 import type { CaseGeometry } from "./case_geometry.ts";
+import { readClassLocations } from "./class_locations.ts";
+import { LABELLED_FILE, type LabelledCase, type LabelledIndex, readLabelledIndex } from "./labelled_index.ts";
 
-/** An array or file of a labelled store; `path` is relative to the store. */
-export interface StoredFile extends StoredArray {
-  readonly path: string;
-}
-
-/** Foreground class of a labelled store: one label, or the labels of a region. */
-export interface StoredClass {
-  readonly name: string;
-  readonly values: readonly number[];
-}
-
-/** One prepared case; shape and spacing (mm) are along the array axes. */
-export interface LabelledCase {
-  readonly id: string;
-  readonly shape: Dims3;
-  readonly spacing: Dims3;
-  /** float32 arrays, one a channel. */
-  readonly channels: readonly StoredFile[];
-  /** Label map, int8 or int16, -1 outside the filled non-zero mask. */
-  readonly label: StoredFile;
-  /** Drawn voxels of every class. */
-  readonly locations: StoredFile;
-  /** Number of voxels of every class of the index, in its order; 0 for a class that the case lacks. */
-  readonly voxels: readonly number[];
-  /** Number of drawn voxels of every class, in the same order; with an ignore label one more: of all annotated voxels. */
-  readonly drawn: readonly number[];
-  /** What the case was made from. */
-  readonly stamp: string;
-}
-
-/** Content of labelled.json, the index of a labelled store. */
-export interface LabelledIndex {
-  readonly format: "spark3d-labelled";
-  readonly version: 1;
-  readonly dataset: string;
-  /** Name of the plan's configuration, and its `data_identifier`. */
-  readonly configuration: string;
-  readonly dataIdentifier: string;
-  readonly channelNames: readonly string[];
-  readonly classes: readonly StoredClass[];
-  /** Label whose voxels count for nothing; null without. */
-  readonly ignore: number | null;
-  readonly orientation: string | null;
-  /** In order of id. */
-  readonly cases: readonly LabelledCase[];
-}
+export type { LabelledCase, LabelledIndex, StoredClass, StoredFile } from "./labelled_index.ts";
 
 /** A box of a case. */
 export interface LabelledBox {
@@ -57,30 +15,95 @@ export interface LabelledBox {
   readonly label: Float32Array<ArrayBuffer>;
 }
 
+/**
+ * Reads a box of a case's arrays.
+ *
+ * @param paths of the case's arrays below the store
+ * @param start first voxel along the array axes; may be negative
+ * @throws {DataError} when an array is missing or damaged
+ */
+export function readCaseBox(
+  arrays: ArrayCache,
+  paths: { readonly channels: readonly string[]; readonly label: string },
+  start: Dims3,
+  size: Dims3,
+): LabelledBox {
+  const label = arrays.get(paths.label).readBox(start, size, -1);
+  const channels = paths.channels.map((path) => arrays.get(path).readBox(start, size));
+  if (channels.length === 1) return { image: channels[0], label };
+  const image = new Float32Array(channels.length * voxelCount(size));
+  channels.forEach((channel, index) => image.set(channel, index * channel.length));
+  return { image, label };
+}
+
 /** A labelled store on disk, opened for reading boxes. */
-export interface LabelledStore extends Disposable {
-  readonly path: string;
-  readonly index: LabelledIndex;
-  /** @throws {DataError} for an unknown id */
-  case(id: string): LabelledCase;
+export class LabelledStore implements Disposable {
+  readonly #cases: ReadonlyMap<string, LabelledCase>;
+  readonly #arrays: ArrayCache;
+
+  constructor(readonly path: string, readonly index: LabelledIndex) {
+    this.#cases = new Map(index.cases.map((one) => [one.id, one]));
+    this.#arrays = new ArrayCache(path);
+  }
+
+  /** What the index says of a case. @throws {DataError} for an unknown id */
+  case(id: string): LabelledCase {
+    const found = this.#cases.get(id);
+    if (found) return found;
+    throw new DataError({
+      file: `${this.path}/${LABELLED_FILE}`,
+      found: `no case ${JSON.stringify(id)}`,
+      wanted: `one of its ${this.index.cases.length} cases`,
+      remedy: "prepare the data set again, or correct the split",
+    });
+  }
+
   /**
    * Reads a box of a case.
    *
    * @param start first voxel along the array axes; may be negative
    * @throws {DataError} when the id is unknown, or an array missing or damaged
    */
-  readBox(id: string, start: Dims3, size: Dims3): LabelledBox;
-  /** Drawn voxels of every class, `[n, 3]` each, index along the array axes; with an ignore label the annotated ones come last. */
-  classLocations(id: string): readonly Int32Array[];
-  /** What preprocessing did to the case. */
-  geometry(id: string): CaseGeometry;
+  readBox(id: string, start: Dims3, size: Dims3): LabelledBox {
+    const { channels, label } = this.case(id);
+    return readCaseBox(
+      this.#arrays,
+      { channels: channels.map(({ path }) => path), label: label.path },
+      start,
+      size,
+    );
+  }
+
+  /**
+   * Drawn voxels of every class, `[n, 3]` each, indices along the array axes; with an ignore label one more list, of annotated voxels.
+   *
+   * @throws {DataError} when the id is unknown, or the file missing or damaged
+   */
+  classLocations(id: string): readonly Int32Array[] {
+    return readClassLocations(`${this.path}/${this.case(id).locations.path}`);
+  }
+
+  /** What preprocessing did to a case. @throws {DataError} as `readBox` */
+  geometry(id: string): CaseGeometry {
+    return this.#arrays.get(this.case(id).label.path).attributes.geometry as CaseGeometry;
+  }
+
+  /** Closes all files; the store opens them again when needed. */
+  close(): void {
+    this.#arrays.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
 /**
  * Opens a store made by `prepareLabelled`.
  *
+ * @param path folder that holds labelled.json
  * @throws {DataError} when there is none, it is damaged or of another version
  */
-export function openLabelledStore(_path: string): LabelledStore {
-  throw new Error("Cannot open a labelled store: in work");
+export function openLabelledStore(path: string): LabelledStore {
+  return new LabelledStore(path, readLabelledIndex(path));
 }
