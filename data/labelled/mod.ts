@@ -22,7 +22,7 @@ export {
   type LabelledBox,
   type LabelledCase,
   type LabelledIndex,
-  type LabelledStore,
+  LabelledStore,
   openLabelledStore,
   type StoredClass,
   type StoredFile,

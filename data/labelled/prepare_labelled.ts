@@ -1,6 +1,19 @@
+import { cleanTemporary, makeFolder } from "../atomic.ts";
+import { toDataError } from "../errors.ts";
 import type { LabelledDataset } from "../nnunet/dataset.ts";
 import type { ConfigurationPlan, Plans } from "../nnunet/plans.ts";
-import type { LabelledIndex } from "./store.ts";
+import { defaultMemoryBytes } from "../prepare/estimate_memory.ts";
+import { runTasks } from "../task_pool.ts";
+import { caseSettings, caseTasks } from "./case_tasks.ts";
+import {
+  LABELLED_FILE,
+  type LabelledCase,
+  type LabelledIndex,
+  labelledIndexText,
+  readLabelledIndex,
+  writeLabelledIndex,
+} from "./labelled_index.ts";
+import { type CaseSettings, type CaseTask, finishedCase, prepareCase } from "./prepare_case.ts";
 
 /** What became of one case. */
 export interface LabelledProgress {
@@ -40,17 +53,102 @@ export interface PreparedLabelled {
 }
 
 /** Where the store of a configuration lies in a data set's prepared folder: `<prepared>/<data_identifier>`. */
-export function labelledStorePath(prepared: string, configuration: ConfigurationPlan): string {
+export function labelledStorePath(
+  prepared: string,
+  configuration: Pick<ConfigurationPlan, "data_identifier">,
+): string {
   return `${prepared}/${configuration.data_identifier}`;
 }
 
 /**
  * Prepares all cases of a data set by a plan, on worker threads: one Zarr array a channel, one for the labels, and the drawn voxels of
  * every class. A case that an earlier run finished from the same files with the same settings is not done again; the index is written
- * when all cases are there.
+ * when all cases are there, and cases that the data set no longer has are removed. The same bytes come out whatever the number of threads.
  *
  * @throws {DataError} for the first case that cannot be used (none is left out), or when the store cannot be written
+ * @throws {RangeError} when the plans lack the configuration
  */
-export function prepareLabelled(_options: PrepareLabelledOptions): Promise<PreparedLabelled> {
-  throw new Error("Cannot prepare a labelled data set: in work");
+export async function prepareLabelled(options: PrepareLabelledOptions): Promise<PreparedLabelled> {
+  const { dataset, out } = options;
+  const settings = caseSettings(options);
+  const tasks = await caseTasks(dataset, settings);
+  const before = indexBefore(out);
+  const { cases, prepared } = await prepareCases(tasks, settings, options, before !== null);
+  const index = labelledIndex(options, cases);
+  const unchanged = before !== null && labelledIndexText(before) === labelledIndexText(index);
+  if (!unchanged) await writeLabelledIndex(out, index);
+  await removeOthers(out, tasks, before);
+  return { path: out, index, prepared, reused: tasks.length - prepared };
+}
+
+async function prepareCases(
+  tasks: readonly CaseTask[],
+  settings: CaseSettings,
+  options: PrepareLabelledOptions,
+  indexed: boolean,
+): Promise<{ cases: LabelledCase[]; prepared: number }> {
+  const { out, workers = navigator.hardwareConcurrency, onProgress, signal } = options;
+  let done = 0;
+  const report = (id: string, status: LabelledProgress["status"], ms: number) =>
+    onProgress?.({ done: ++done, total: tasks.length, id, status, ms });
+  const cases = tasks.map((task) => finishedCase(task, out));
+  const left = tasks.flatMap((task, index) => (cases[index] ? [] : [{ ...task, index }]));
+  for (const one of cases) if (one) report(one.id, "reused", 0);
+  if (left.length > 0) {
+    await makeFolder(out);
+    await cleanTemporary(out);
+    if (indexed) await Deno.remove(`${out}/${LABELLED_FILE}`); // nobody shall train on a mixture of old and new cases
+    const memoryBytes = options.memoryBytes ?? defaultMemoryBytes();
+    const url = new URL("./case_worker.ts", import.meta.url);
+    const pool = { settings, workers, memoryBytes, url, work: prepareCase, signal };
+    await runTasks(left, pool, (position, { prepared, ms }) => {
+      cases[left[position].index] = prepared;
+      report(prepared.id, "prepared", ms);
+    });
+  }
+  return { cases: cases.map((one) => one!), prepared: left.length };
+}
+
+function indexBefore(out: string): LabelledIndex | null {
+  try {
+    return readLabelledIndex(out);
+  } catch {
+    return null; // none yet, or one of another version: it is written anew
+  }
+}
+
+function labelledIndex(
+  { dataset, plans, configuration }: PrepareLabelledOptions,
+  cases: readonly LabelledCase[],
+): LabelledIndex {
+  const { foreground, ignore } = dataset.labels;
+  return {
+    format: "spark3d-labelled",
+    version: 1,
+    dataset: dataset.name,
+    plans: plans.plans_name,
+    configuration,
+    dataIdentifier: plans.configurations[configuration].data_identifier,
+    channelNames: dataset.channelNames,
+    classes: foreground.map(({ name, values }) => ({ name, values })),
+    ignore,
+    orientation: plans.orientation ?? null,
+    cases,
+  };
+}
+
+/** Removes the cases of the index before that the data set no longer has. */
+async function removeOthers(
+  out: string,
+  tasks: readonly CaseTask[],
+  before: LabelledIndex | null,
+): Promise<void> {
+  const kept = new Set(tasks.map(({ path }) => path));
+  for (const { label } of before?.cases ?? []) {
+    const path = label.path.slice(0, label.path.lastIndexOf("/"));
+    if (kept.has(path) || !/^cases\/[^/]+$/.test(path)) continue;
+    await Deno.remove(`${out}/${path}`, { recursive: true }).catch((error) => {
+      throw toDataError(error, `${out}/${path}`, "remove");
+    });
+  }
 }
