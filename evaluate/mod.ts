@@ -19,3 +19,24 @@ export { DEFAULT_TOLERANCE, evaluateFolder } from "./evaluate_folder.ts";
 export { type LabelMap, labelValues, readLabelMap } from "./label_map.ts";
 export { caseScore, METRIC_NAMES, poolSummaries, summarize } from "./summarize.ts";
 export { metricsCsv, readSummary, writeMetricsCsv, writeSummary } from "./summary_file.ts";
+export { describeResamples, drawCases, type ResampledValue } from "./ranking/bootstrap.ts";
+export { rank, type RankOptions } from "./ranking/rank.ts";
+export {
+  type DatasetScores,
+  type RankDistribution,
+  type RankedDataset,
+  type RankStability,
+  rankStability,
+  type RankStabilityOptions,
+} from "./ranking/rank_stability.ts";
+export { aggregateThenRank, rankThenAggregate, type ScoreTable } from "./ranking/score_table.ts";
+export {
+  type BootstrapInterval,
+  bootstrapInterval,
+  type BootstrapOptions,
+} from "./statistics/bootstrap_interval.ts";
+export { compareMethods, type MethodComparison } from "./statistics/compare_methods.ts";
+export { holm } from "./statistics/holm.ts";
+export { kendallTau } from "./statistics/kendall_tau.ts";
+export { permutationTest } from "./statistics/permutation_test.ts";
+export { type PairedTest, wilcoxonSignedRank } from "./statistics/wilcoxon.ts";
