@@ -46,19 +46,13 @@ export type LabelArray = Uint8Array | Int8Array | Uint16Array | Int16Array | Int
  * @throws {RangeError} when the map has another number of voxels
  */
 export function restoreToFile<T extends LabelArray>(cropped: T, geometry: CaseGeometry): T {
-  const { shapeAfterCropping: [d, h, w], box: { start }, file: { shape }, fileAxes, reversed } = geometry;
+  const { shapeAfterCropping: [d, h, w], file: { shape } } = geometry;
   if (cropped.length !== d * h * w) {
     throw new RangeError(
       `Cannot put a map back onto its file: found ${cropped.length} voxels, wanted ${d}x${h}x${w}`,
     );
   }
-  const strides = [shape[1] * shape[2], shape[2], 1];
-  const before = alongArray(shape, geometry);
-  const step = fileAxes.map((axis, a) => (reversed[a] ? -strides[axis] : strides[axis]));
-  const first = step.reduce(
-    (at, stride, a) => at + (stride < 0 ? -stride * (before[a] - 1) : 0) + stride * start[a],
-    0,
-  );
+  const { first, step } = fileLines(geometry);
   const restored = new (cropped.constructor as new (length: number) => T)(shape[0] * shape[1] * shape[2]);
   let from = 0;
   for (let z = 0; z < d; z++) {
@@ -68,6 +62,20 @@ export function restoreToFile<T extends LabelArray>(cropped: T, geometry: CaseGe
     }
   }
   return restored;
+}
+
+/** Where voxels of the cropped grid lie in the file's array: index of the first one, and distance of neighbours along each axis. */
+export function fileLines(geometry: CaseGeometry): { readonly first: number; readonly step: Dims3 } {
+  const { box: { start }, file: { shape }, fileAxes, reversed } = geometry;
+  const strides = [shape[1] * shape[2], shape[2], 1];
+  const before = alongArray(shape, geometry);
+  const along = (a: number) => (reversed[a] ? -strides[fileAxes[a]] : strides[fileAxes[a]]);
+  const step: Dims3 = [along(0), along(1), along(2)];
+  const first = step.reduce<number>(
+    (at, stride, a) => at + (stride < 0 ? -stride * (before[a] - 1) : 0) + stride * start[a],
+    0,
+  );
+  return { first, step };
 }
 
 /** World position in mm of an index (z, y, x) of the preprocessed grid, through crop, resampling with aligned edges and axes. */

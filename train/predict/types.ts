@@ -33,7 +33,7 @@ export interface PredictionProgress {
   readonly message?: string;
 }
 
-/** What {@linkcode predictCases} takes. */
+/** What `predictCases` takes. */
 export interface PredictCasesOptions {
   /** One model, or the folds of an ensemble: same patch, same network, same plan. */
   readonly models: readonly FinetunedModel[];
@@ -45,7 +45,7 @@ export interface PredictCasesOptions {
   readonly mirror?: boolean;
   /** Distance of windows as a share of the patch, 0.5 when left out. */
   readonly step?: number;
-  /** Scans that are read, computed or written at the same time, 2 when left out; results do not depend on it. */
+  /** Scans that are read, computed or written at the same time, 3 when left out; results do not depend on it. */
   readonly jobs?: number;
   /** Host memory that scans in work may take together, bytes; 6 GiB when left out. One scan alone may always run. */
   readonly memoryBytes?: number;
@@ -72,18 +72,10 @@ export interface PredictedCase {
   readonly seconds: number;
 }
 
-/** What came out of {@linkcode predictCases}. */
+/** What came out of `predictCases`. */
 export interface PredictionSummary {
   readonly out: string;
   readonly cases: readonly PredictedCase[];
   /** Scans that could not be read or segmented; the others went on. */
   readonly failed: readonly { readonly id: string; readonly message: string }[];
 }
-
-/**
- * Segments scans and writes them as NIfTI with the geometry of their files.
- *
- * @throws {PredictionError} when the models do not belong together or there is nothing to do
- * @throws {DeviceError} without adapter or memory
- */
-export declare function predictCases(options: PredictCasesOptions): Promise<PredictionSummary>;

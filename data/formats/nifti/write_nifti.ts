@@ -45,7 +45,8 @@ export async function writeNifti(
   await writeFileAtomic(path, pieces);
 }
 
-function storedGeometry(volume: Volume, version: 1 | 2): NiftiGeometry {
+/** Geometry for a header: that of the file a volume came from while its grid is the same, otherwise that of its affine. */
+export function storedGeometry(volume: Pick<Volume, "nifti" | "affine">, version: 1 | 2): NiftiGeometry {
   const { nifti } = volume;
   const unchanged = nifti && geometryAffine(nifti).every((value, i) => value === volume.affine[i]);
   return unchanged ? { ...nifti, version } : geometryOfAffine(volume.affine, version, nifti?.sformCode || 2);
@@ -88,8 +89,8 @@ function encodeVoxels(
 }
 
 /** Header with four zero bytes after it (no extension): 352 bytes for version 1, 544 for version 2. Layout: nifti1.h, nifti2.h. */
-function headerBytes(
-  volume: Volume,
+export function headerBytes(
+  volume: Pick<Volume, "shape"> & { readonly data: ArrayLike<number> },
   geometry: NiftiGeometry,
   dtype: NiftiDatatype,
   options: WriteNiftiOptions,
