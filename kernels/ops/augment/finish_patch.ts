@@ -1,8 +1,9 @@
 /** The last steps of augmentation: mirroring, masking of the image, labels without the mark of the outside. */
-import { elementCount, type OpDef } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
+import type { OpDef } from "../../spec.ts";
+import { input, output } from "../../wgsl/module.ts";
 import { require, requireSingle, sameShape, streamCost, volume } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
+import { voxelMap } from "../voxel_map.ts";
 import { SAMPLE_AT, SAMPLE_LENGTH } from "./parameters.ts";
 
 /** Most channels: one bit each tells whether it is masked. */
@@ -52,15 +53,14 @@ export const finishPatch: OpDef<FinishPatchAttrs> = {
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 0),
   lower({ inputs: [image, , parameters], attrs: { maskImage }, device }) {
-    const [, channels, d, h, w] = image.shape;
-    const total = elementCount(image.shape);
     const masked = maskImage.reduce((bits, mask, c) => mask ? (bits | 1 << c) >>> 0 : bits, 0);
     return {
       variant: "flat",
       scratch: [],
-      kernels: [kernel({
+      kernels: [voxelMap({
         label: `finishPatch ${shapeText(image)}`,
         device,
+        spec: image,
         bindings: [
           input(0, "image"),
           input(1, "label"),
@@ -68,25 +68,20 @@ export const finishPatch: OpDef<FinishPatchAttrs> = {
           output(0, "imageOut"),
           output(1, "labelOut"),
         ],
-        params: { total, channels, row: parameters.shape[1], d, h, w, masked },
-        groups: Math.ceil(total / WORKGROUP),
+        params: { row: parameters.shape[1], d: image.shape[2], masked },
         declarations:
-          `fn flipped(o: u32, extent: u32, flag: f32) -> u32 { return select(o, extent - 1u - o, flag != 0.0); }`,
-        body: `
-if (tid >= p.total) { return; }
-let line = tid / p.w;
-let slice = line / p.h;
-let nc = slice / p.d;
-let n = nc / p.channels;
-let c = nc - n * p.channels;
+          `fn flipped(o: u32, extent: u32, flag: bool) -> u32 { return select(o, extent - 1u - o, flag); }`,
+        before: `
 let m = n * p.row + ${SAMPLE_AT.mirror}u;
-let z = flipped(slice - nc * p.d, p.d, parameters[m]);
-let y = flipped(line - slice * p.h, p.h, parameters[m + 1u]);
-let x = flipped(tid - line * p.w, p.w, parameters[m + 2u]);
-let found = label[((n * p.d + z) * p.h + y) * p.w + x];
-let hidden = found < 0.0 && (p.masked & (1u << c)) != 0u;
-imageOut[tid] = select(image[((nc * p.d + z) * p.h + y) * p.w + x], 0.0, hidden);
-if (c == 0u) { labelOut[tid - (nc - n) * (p.d * p.h * p.w)] = max(found, 0.0); }`,
+let flipD = parameters[m] != 0.0;
+let flipH = parameters[m + 1u] != 0.0;
+let flipW = parameters[m + 2u] != 0.0;
+let masks = (p.masked & (1u << c)) != 0u;`,
+        each: `
+let source = (flipped(vz, p.d, flipD) * p.h + flipped(vy, p.h, flipH)) * p.w + flipped(vx, p.w, flipW);
+let found = label[n * p.voxels + source];
+imageOut[i] = select(image[nc * p.voxels + source], 0.0, masks && found < 0.0);
+if (c == 0u) { labelOut[n * p.voxels + v] = max(found, 0.0); }`,
       })],
     };
   },

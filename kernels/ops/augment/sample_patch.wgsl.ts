@@ -3,12 +3,12 @@
 //   label y[o] = the largest label whose neighbours weigh at least 1/2; none: -1 where a neighbour is outside, else 0
 //   copy  y[o] = x[o + floor((P-F)/2)]
 // Layout   x: [N, C, P..]; y: [N, C, F..]; parameters: [N, row], see parameters.ts
-// Work     1 thread = 1 voxel of the patch: 8 reads when it interpolates, 1 when it copies
+// Work     voxel_map.ts: 8 reads a voxel when it interpolates, 1 when it copies
 // Bindings 3 of 8      Siblings resample.wgsl.ts (another border)      Reference sample_reference.ts
 import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
-import { elementCount } from "../../spec.ts";
-import { input, kernel, output, WORKGROUP } from "../../wgsl/module.ts";
+import { input, output } from "../../wgsl/module.ts";
 import { shapeText } from "../elementwise.ts";
+import { voxelMap } from "../voxel_map.ts";
 import { SAMPLE_AT } from "./parameters.ts";
 
 const IMAGE = `
@@ -64,34 +64,33 @@ export function samplePatchKernel(
   kind: "image" | "label",
   device: DeviceFacts,
 ): KernelSpec {
-  const [, channels, pd, ph, pw] = x.shape;
+  const [, , pd, ph, pw] = x.shape;
   const [, , fd, fh, fw] = y.shape;
-  const total = elementCount(y.shape);
-  return kernel({
+  return voxelMap({
     label: `sample ${kind} ${shapeText(x)} to ${fd}x${fh}x${fw}`,
     device,
+    spec: y,
     bindings: [input(0, "x"), input(1, "parameters"), output(0, "y")],
-    params: { total, channels, row: parameters.shape[1], pd, ph, pw, fd, fh, fw },
-    groups: Math.ceil(total / WORKGROUP),
+    params: { row: parameters.shape[1], pd, ph, pw, fd },
     declarations: SHARED + (kind === "image" ? IMAGE : LABEL),
-    body: `
-if (tid >= p.total) { return; }
-let line = tid / p.fw;
-let slice = line / p.fh;
-let image = slice / p.fd;
-let m = image / p.channels * p.row;
-let o = vec3u(slice - image * p.fd, line - slice * p.fh, tid - line * p.fw);
-if (parameters[m + ${SAMPLE_AT.interpolate}u] == 0.0) {
-  let s = o + vec3u(p.pd - p.fd, p.ph - p.fh, p.pw - p.fw) / 2u;
-  y[tid] = x[((image * p.pd + s.x) * p.ph + s.y) * p.pw + s.z];
-  return;
-}
-let r = vec3f(o) - vec3f(centre(p.fd), centre(p.fh), centre(p.fw));
-let q = vec3f(
-  parameters[m] * r.x + parameters[m + 1u] * r.y + parameters[m + 2u] * r.z + centre(p.pd),
-  parameters[m + 3u] * r.x + parameters[m + 4u] * r.y + parameters[m + 5u] * r.z + centre(p.ph),
-  parameters[m + 6u] * r.x + parameters[m + 7u] * r.y + parameters[m + 8u] * r.z + centre(p.pw));
-let low = floor(q);
-y[tid] = sampled(image * p.pd, vec3i(low), q - low);`,
+    before: `
+let m = n * p.row;
+let start = nc * p.pd;
+let turned = parameters[m + ${SAMPLE_AT.interpolate}u] != 0.0;
+let corner = vec3u(p.pd - p.fd, p.ph - p.h, p.pw - p.w) / 2u;
+let middle = vec3f(centre(p.fd), centre(p.h), centre(p.w));
+let origin = vec3f(centre(p.pd), centre(p.ph), centre(p.pw));
+let alongD = vec3f(parameters[m], parameters[m + 3u], parameters[m + 6u]);
+let alongH = vec3f(parameters[m + 1u], parameters[m + 4u], parameters[m + 7u]);
+let alongW = vec3f(parameters[m + 2u], parameters[m + 5u], parameters[m + 8u]);`,
+    each: `
+if (turned) {
+  let r = vec3f(f32(vz), f32(vy), f32(vx)) - middle;
+  let q = alongD * r.x + alongH * r.y + alongW * r.z + origin;
+  let low = floor(q);
+  y[i] = sampled(start, vec3i(low), q - low);
+} else {
+  y[i] = x[((start + vz + corner.x) * p.ph + vy + corner.y) * p.pw + vx + corner.z];
+}`,
   });
 }

@@ -1,10 +1,10 @@
 /** Brightness and contrast. */
 import { CHANNEL_AT } from "../augment/parameters.ts";
-import { channelMap } from "../channelwise.ts";
 import { shapeText } from "../elementwise.ts";
 import { CHANNEL_PLACE, forEachChannel, IMAGE, intensityOp, lowerInPlace, PARAMETERS } from "./in_place.ts";
 import { statisticsOf } from "./statistics.ts";
 import { statisticsBinding, statisticsKernels, statisticsScratch } from "./statistics.wgsl.ts";
+import { voxelMap } from "../voxel_map.ts";
 
 /**
  * First `x * b`, then `clamp((x - mean) * f + mean, min, max)` with mean, minimum and maximum of the channel at that point.
@@ -27,7 +27,7 @@ export const brightnessContrast = intensityOp<Record<string, never>>("brightness
         partials: 0,
         statistics: 1,
       }),
-      channelMap({
+      voxelMap({
         label: `brightnessContrast ${shapeText(x)}`,
         device,
         spec: x,

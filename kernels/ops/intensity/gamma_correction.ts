@@ -1,10 +1,10 @@
 /** Gamma correction that keeps mean and standard deviation. */
 import { CHANNEL_AT } from "../augment/parameters.ts";
-import { channelMap } from "../channelwise.ts";
 import { shapeText } from "../elementwise.ts";
 import { CHANNEL_PLACE, forEachChannel, IMAGE, intensityOp, lowerInPlace, PARAMETERS } from "./in_place.ts";
 import { statisticsOf } from "./statistics.ts";
 import { statisticsBinding, statisticsKernels, statisticsScratch } from "./statistics.wgsl.ts";
+import { voxelMap } from "../voxel_map.ts";
 
 /** Smallest range and standard deviation that are divided by. */
 const SMALLEST = 1e-7;
@@ -56,7 +56,7 @@ export const gammaCorrection = intensityOp<GammaCorrectionAttrs>("gammaCorrectio
           params,
         },
       }),
-      channelMap({
+      voxelMap({
         label: `${label} ${shapeText(x)}`,
         device,
         spec: x,

@@ -4,7 +4,6 @@ import { type Binding, scratch } from "../../wgsl/module.ts";
 import { CHANNEL_AT } from "../augment/parameters.ts";
 import { mirror } from "../augment/reference.ts";
 import { MIRRORED } from "../augment/resample.wgsl.ts";
-import { channelMap } from "../channelwise.ts";
 import { shapeText } from "../elementwise.ts";
 import {
   CHANNEL_PLACE,
@@ -15,6 +14,7 @@ import {
   lowerInPlace,
   PARAMETERS,
 } from "./in_place.ts";
+import { voxelMap } from "../voxel_map.ts";
 
 /**
  * Voxels on either side that a Gaussian reaches: half of the odd number nearest to `4 sigma + 1/2`, so 1 below sigma 0.875, then 2.
@@ -32,7 +32,7 @@ function axisKernel(
   [from, to]: readonly [Binding, Binding],
   device: DeviceFacts,
 ): KernelSpec {
-  return channelMap({
+  return voxelMap({
     label: `gaussianBlur ${"DHW"[axis]} ${shapeText(x)}`,
     device,
     spec: x,
@@ -50,7 +50,7 @@ var whole = 1.0;
 { var w = 1.0; var ratio = first; for (var r = 0; r < radius; r++) { w *= ratio; ratio *= fall; whole += 2.0 * w; } }
 let centre = 1.0 / whole;`,
     each: `
-let o = v / p.inner % p.length;
+let o = select(select(vx, vy, p.axis == 1u), vz, p.axis == 0u);
 let line = i - o * p.inner;
 var sum = source[i];
 var w = 1.0;

@@ -1,8 +1,8 @@
 /** Additive Gaussian noise from counters. */
 import { SAMPLE_AT } from "../augment/parameters.ts";
-import { channelMap } from "../channelwise.ts";
 import { shapeText } from "../elementwise.ts";
 import { forEachChannel, IMAGE, intensityOp, lowerInPlace, PARAMETERS } from "./in_place.ts";
+import { voxelMap } from "../voxel_map.ts";
 
 const HASH = `
 fn mixed(counter: vec3u) -> vec3u {
@@ -25,7 +25,7 @@ fn mixed(counter: vec3u) -> vec3u {
 export const gaussianNoise = intensityOp<Record<string, never>>("gaussianNoise", 40, {
   lower(request) {
     const { inputs: [x, parameters], device } = request;
-    return lowerInPlace(request, "gaussianNoise", [], [channelMap({
+    return lowerInPlace(request, "gaussianNoise", [], [voxelMap({
       label: `gaussianNoise ${shapeText(x)}`,
       device,
       spec: x,

@@ -1,7 +1,6 @@
 /** A lower resolution, simulated. */
 import { scratch } from "../../wgsl/module.ts";
 import { CHANNEL_AT } from "../augment/parameters.ts";
-import { channelMap } from "../channelwise.ts";
 import { shapeText } from "../elementwise.ts";
 import {
   CHANNEL_PLACE,
@@ -12,6 +11,7 @@ import {
   lowerInPlace,
   PARAMETERS,
 } from "./in_place.ts";
+import { voxelMap } from "../voxel_map.ts";
 
 const SKIP = `${CHANNEL_PLACE}\nif (parameters[at + ${CHANNEL_AT.lowSize}u] == 0.0) { return; }`;
 
@@ -40,23 +40,21 @@ fn along(o: u32, extent: u32, size: f32) -> Along {
 export const lowResolution = intensityOp<Record<string, never>>("lowResolution", 40, {
   lower(request) {
     const { inputs: [x, { shape: [, row] }], device } = request;
-    const [, , d, h, w] = x.shape;
+    const d = x.shape[2];
     const low = scratch(0, "low", "read_write", "f32");
     const common = { device, spec: x };
     return lowerInPlace(request, "lowResolution", [x], [
-      channelMap({
+      voxelMap({
         ...common,
         label: `lowResolution ${shapeText(x)}`,
         bindings: [PARAMETERS, IMAGE_READ, low],
-        params: { row, d, h, w },
+        params: { row, d },
         declarations: ALONG,
         before: SKIP,
         each: `
-let line = v / p.w;
-let slice = line / p.h;
-let az = along(slice, p.d, parameters[at + ${CHANNEL_AT.lowSize}u]);
-let ay = along(line - slice * p.h, p.h, parameters[at + ${CHANNEL_AT.lowSize + 1}u]);
-let ax = along(v - line * p.w, p.w, parameters[at + ${CHANNEL_AT.lowSize + 2}u]);
+let az = along(vz, p.d, parameters[at + ${CHANNEL_AT.lowSize}u]);
+let ay = along(vy, p.h, parameters[at + ${CHANNEL_AT.lowSize + 1}u]);
+let ax = along(vx, p.w, parameters[at + ${CHANNEL_AT.lowSize + 2}u]);
 let base = nc * p.voxels;
 let row00 = base + (az.first * p.h + ay.first) * p.w;
 let row01 = base + (az.first * p.h + ay.second) * p.w;
@@ -66,7 +64,7 @@ let near = mix(mix(y[row00 + ax.first], y[row00 + ax.second], ax.t), mix(y[row01
 let far = mix(mix(y[row10 + ax.first], y[row10 + ax.second], ax.t), mix(y[row11 + ax.first], y[row11 + ax.second], ax.t), ay.t);
 low[i] = mix(near, far, az.t);`,
       }),
-      channelMap({
+      voxelMap({
         ...common,
         label: `lowResolution back ${shapeText(x)}`,
         bindings: [PARAMETERS, { ...low, access: "read" }, IMAGE],
