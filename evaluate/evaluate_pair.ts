@@ -12,6 +12,11 @@ export interface PairSettings {
   readonly surface: boolean;
 }
 
+/** Label values that files may hold: background, those of the classes, and the ignore label. */
+export function declaredValues(classes: readonly EvaluatedClass[], ignore: number | null): Set<number> {
+  return new Set([0, ...classes.flatMap(({ values }) => values), ...(ignore === null ? [] : [ignore])]);
+}
+
 /**
  * Reads one pair of files and evaluates it in the geometry of the reference.
  *

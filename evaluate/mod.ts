@@ -40,3 +40,16 @@ export { holm } from "./statistics/holm.ts";
 export { kendallTau } from "./statistics/kendall_tau.ts";
 export { permutationTest } from "./statistics/permutation_test.ts";
 export { type PairedTest, wilcoxonSignedRank } from "./statistics/wilcoxon.ts";
+export {
+  findPostprocessing,
+  type FindPostprocessingOptions,
+  type FoundPostprocessing,
+  type TriedStep,
+} from "./postprocess/find_postprocessing.ts";
+export {
+  postprocessFolder,
+  type PostprocessFolderOptions,
+  readPostprocessing,
+  writePostprocessing,
+} from "./postprocess/postprocess_folder.ts";
+export { applySteps, type PostprocessStep } from "./postprocess/steps.ts";
