@@ -7,8 +7,10 @@ import { architecturePlan } from "./architecture_plan.ts";
 import { z } from "./deps.ts";
 
 const triple = z.tuple([z.number(), z.number(), z.number()]).readonly();
-const axis = z.literal([0, 1, 2]);
-const order = z.tuple([axis, axis, axis]).readonly();
+const order = triple.refine(
+  (axes) => [0, 1, 2].every((axis) => axes.includes(axis)),
+  "wanted 0, 1 and 2 once each",
+);
 
 /**
  * The plan of the data that weights were trained on, reduced to the configuration that was used. nnssl's have no

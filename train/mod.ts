@@ -1,4 +1,12 @@
-/** Pre-training: configurations, masks, schedules, the training loop, checkpoints, events. */
+/** Pre-training and fine-tuning: configurations, masks, schedules, the training loop, checkpoints, events. */
+export {
+  type AdaptationPlan,
+  adaptationPlan,
+  type PretrainPlan,
+  readPretrainPlan,
+} from "./adaptation_plan.ts";
+export { architecturePlan } from "./architecture_plan.ts";
+export * from "./finetune/mod.ts";
 export { sampleAugmentation } from "./augmentation.ts";
 export { BaselineError, type BaselineLosses, TrivialBaselines } from "./baselines.ts";
 export { loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";

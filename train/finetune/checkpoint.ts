@@ -69,8 +69,6 @@ export async function saveFinetuned(
   const name = config.configuration;
   const data: PretrainPlan = {
     ...plans,
-    transpose_forward: plans.transpose_forward as PretrainPlan["transpose_forward"],
-    transpose_backward: plans.transpose_backward as PretrainPlan["transpose_backward"],
     orientation: plans.orientation ?? null,
     configurations: { [name]: { ...plans.configurations[name], patch_size: config.patch } },
   };

@@ -1,0 +1,27 @@
+/** Fine-tuning: configurations, plans made from checkpoints, weight transfer, schedules. */
+export { type FinetuneConfig, finetuneConfigSchema, finetuneNetwork } from "./config.ts";
+export { networkFromPlan } from "./network_from_plan.ts";
+export {
+  adaptPlans,
+  type PlanMode,
+  PlanModeError,
+  type PlanModeOptions,
+  planModes,
+  type PretrainedCheckpoint,
+  readPretrained,
+} from "./plan_modes.ts";
+export { finetunePresets, type FinetuneStart } from "./presets.ts";
+export {
+  finetuneConfigJsonSchema,
+  type FinetuneLayers,
+  type PlannedRun,
+  resolveFinetuneConfig,
+} from "./resolve_config.ts";
+export { finetuneLr, type FinetuneStage, finetuneStages, isTrainable, type TrainableSet } from "./stages.ts";
+export {
+  type Transfer,
+  TransferError,
+  type TransferReport,
+  type TransferRequest,
+  transferWeights,
+} from "./transfer.ts";
