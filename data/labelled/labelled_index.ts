@@ -83,8 +83,9 @@ const schema: z.ZodType<LabelledIndex> = z.object({
   })),
 });
 
-/** Text of labelled.json: one line a case. */
-export function labelledIndexText({ cases, ...head }: LabelledIndex): string {
+/** Text of labelled.json: one line a case, fields in the order of the schema. */
+export function labelledIndexText(index: LabelledIndex): string {
+  const { cases, ...head } = schema.parse(index);
   const lines = Object.entries(head).map(([key, value]) =>
     ` ${JSON.stringify(key)}: ${JSON.stringify(value)}`
   );
