@@ -31,6 +31,14 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "compare segmentations with reference segmentations",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
   },
+  "plan-dataset": {
+    summary: "check a labelled data set and plan its fine-tuning",
+    load: async () => (await import("./commands/plan_dataset.ts")).planDatasetCommand,
+  },
+  "import-plans": {
+    summary: "take over a plans.json of nnU-Net",
+    load: async () => (await import("./commands/import_plans.ts")).importPlansCommand,
+  },
   plan: {
     summary: "print the memory and dispatch plan of a network without running it",
     load: async () => (await import("./commands/plan.ts")).planCommand,

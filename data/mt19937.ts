@@ -4,6 +4,8 @@ const SHIFT = 397;
 /** The Mersenne Twister MT19937 with 32-bit outputs. Source: Matsumoto and Nishimura 1998, mt19937ar.c (2002) */
 export class Mt19937 {
   readonly #state = new Uint32Array(SIZE);
+  /** Tempered outputs of the state. */
+  readonly #outputs = new Uint32Array(SIZE);
   #index = SIZE;
 
   private constructor() {}
@@ -66,17 +68,20 @@ export class Mt19937 {
       const y = (s[k] & 0x80000000) | (s[next] & 0x7fffffff);
       s[k] = s[far] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
     }
+    for (let k = 0; k < SIZE; k++) {
+      let y = s[k];
+      y ^= y >>> 11;
+      y ^= (y << 7) & 0x9d2c5680;
+      y ^= (y << 15) & 0xefc60000;
+      this.#outputs[k] = y ^ (y >>> 18);
+    }
     this.#index = 0;
   }
 
   /** Uniform 32-bit unsigned integer. */
   uint32(): number {
     if (this.#index === SIZE) this.#refill();
-    let y = this.#state[this.#index++];
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    return (y ^ (y >>> 18)) >>> 0;
+    return this.#outputs[this.#index++];
   }
 
   /**
@@ -86,8 +91,8 @@ export class Mt19937 {
   upTo(max: number): number {
     if (max === 0) return 0;
     const mask = 0xffffffff >>> Math.clz32(max);
-    let draw = this.uint32() & mask;
-    while (draw >>> 0 > max) draw = this.uint32() & mask;
-    return draw >>> 0;
+    let draw = (this.uint32() & mask) >>> 0;
+    while (draw > max) draw = (this.uint32() & mask) >>> 0;
+    return draw;
   }
 }

@@ -2,14 +2,9 @@ import { z } from "../deps.ts";
 import { DataError } from "../errors.ts";
 import type { ResamplingSettings } from "../plan.ts";
 import type { Dims3 } from "../volume.ts";
+import { intensitySchema } from "./fingerprint.ts";
 import { type Fields, inherited, isFields, withArchitecture } from "./older_plans.ts";
-import type {
-  ArchitectureArguments,
-  ArchitecturePlan,
-  ConfigurationPlan,
-  IntensityProperties,
-  Plans,
-} from "./plans.ts";
+import type { ArchitectureArguments, ArchitecturePlan, ConfigurationPlan, Plans } from "./plans.ts";
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -27,16 +22,6 @@ const resampling: z.ZodType<ResamplingSettings> = z.object({
   force_separate_z: z.boolean().nullable(),
 });
 const resamplingFunction = z.literal("resample_data_or_seg_to_shape", "wanted resample_data_or_seg_to_shape");
-
-const intensity: z.ZodType<IntensityProperties> = z.object({
-  mean: z.number(),
-  median: z.number(),
-  std: z.number(),
-  min: z.number(),
-  max: z.number(),
-  percentile_00_5: z.number(),
-  percentile_99_5: z.number(),
-});
 
 const architectureArguments: z.ZodType<ArchitectureArguments> = z.object({
   n_stages: count,
@@ -133,7 +118,7 @@ const plansSchema: z.ZodType<Plans> = z.object({
   configurations: z.record(z.string(), configuration),
   experiment_planner_used: z.string(),
   label_manager: z.literal("LabelManager", "wanted LabelManager"),
-  foreground_intensity_properties_per_channel: z.record(z.string(), intensity),
+  foreground_intensity_properties_per_channel: z.record(z.string(), intensitySchema),
   pretrain_info: z.record(z.string(), z.unknown()).optional(),
   orientation: z.string().nullable().optional(),
 }).refine(
