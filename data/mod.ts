@@ -11,6 +11,7 @@ export { type DatasetFingerprint, medianSpacing } from "./fingerprint.ts";
 export { drawPatch, getPatchSize, type PatchPosition, type SampleKey, startRange } from "./sampler.ts";
 export { hashRandom, restoreRandom, type Rng, type RngState } from "./random.ts";
 export { type LoadedPatch, SampleReader, type SampleSource } from "./load_sample.ts";
+export type { LoadingOptions, SampleLoader } from "./sample_loader.ts";
 export type { Sampling } from "./sampling.ts";
 export {
   type Affine,
@@ -33,7 +34,41 @@ export type { NiftiDatatype, NiftiGeometry } from "./formats/nifti/header.ts";
 export { writeNifti, type WriteNiftiOptions } from "./formats/nifti/write_nifti.ts";
 export { axisCodes, reorient } from "./orientation.ts";
 export { findNonFinite } from "./find_non_finite.ts";
-export { type IntensityStatistics, intensityStatistics, rescaleTo01, zScore } from "./normalize.ts";
+export {
+  type ChannelNormalization,
+  type IntensityStatistics,
+  intensityStatistics,
+  normalizeChannel,
+  rescaleTo01,
+  zScore,
+} from "./normalize.ts";
+export {
+  caseAffine,
+  type CaseConfiguration,
+  type CaseGeometry,
+  type CasePlans,
+  createLabelledLoader,
+  type CropLoader,
+  type LabelArray,
+  type LabelledBox,
+  type LabelledCase,
+  type LabelledIndex,
+  type LabelledLoaderOptions,
+  type LabelledProgress,
+  LabelledStore,
+  labelledStorePath,
+  type LoadedCrop,
+  openLabelledStore,
+  type PreparedLabelled,
+  prepareLabelled,
+  type PrepareLabelledOptions,
+  preprocessCase,
+  type PreprocessCaseOptions,
+  type PreprocessedCase,
+  restoreToFile,
+  type StoredClass,
+  type StoredFile,
+} from "./labelled/mod.ts";
 export { type ConfigurationName, type DatasetPlan, planDataset } from "./plan.ts";
 export {
   mergeParts,
@@ -83,6 +118,7 @@ export {
   type ArrayData,
   type ArrayType,
   type Compression,
+  type LabelType,
   type StoredArray,
   type StoredType,
   writeZarrArray,

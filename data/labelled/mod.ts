@@ -17,7 +17,13 @@ export {
   prepareLabelled,
   type PrepareLabelledOptions,
 } from "./prepare_labelled.ts";
-export { preprocessCase, type PreprocessCaseOptions, type PreprocessedCase } from "./preprocess_case.ts";
+export {
+  type CaseConfiguration,
+  type CasePlans,
+  preprocessCase,
+  type PreprocessCaseOptions,
+  type PreprocessedCase,
+} from "./preprocess_case.ts";
 export {
   type LabelledBox,
   type LabelledCase,
