@@ -42,6 +42,14 @@ Deno.test("learningRate() joins warm-up and decay without a jump", () => {
   for (let epoch = 6; epoch < 20; epoch++) assert.ok(rates[epoch] < rates[epoch - 1], `epoch ${epoch}`);
 });
 
+Deno.test("learningRate() of a cosine falls from the initial rate to zero, half of it in the middle", () => {
+  const schedule: Schedule = { kind: "cosine", initialLr: 1e-2 };
+  assert.equal(learningRate(schedule, 0, 100), 1e-2);
+  assertClose(learningRate(schedule, 50, 100), 5e-3);
+  assertClose(learningRate(schedule, 25, 100), 1e-2 * (1 + Math.SQRT1_2) / 2);
+  assert.ok(learningRate(schedule, 100, 100) < 1e-15);
+});
+
 Deno.test("continuedPolyLr() interpolates by default and adds in the reference's form", () => {
   assertClose(continuedPolyLr(50, 5000), 7e-3);
   assertClose(continuedPolyLr(0, 5000), 1e-5);
@@ -63,6 +71,7 @@ Deno.test("parseSchedule() accepts every kind", () => {
     { kind: "constant", initialLr: 1e-3 },
     { kind: "poly", initialLr: 1e-2, exponent: 0.9, startEpoch: 50 },
     { kind: "warmup-poly", initialLr: 3e-4, warmupEpochs: 50 },
+    { kind: "cosine", initialLr: 1e-2 },
     { kind: "continued-poly", startEpoch: 40, warmupForm: "additive" },
   ];
   for (const schedule of schedules) assert.deepEqual(parseSchedule(schedule, 1000), schedule);
@@ -74,7 +83,7 @@ Deno.test("parseSchedule() names the key, the value found and what is wanted", (
     [
       { kind: "valley" },
       "schedule.kind",
-      /found "valley", wanted one of constant, poly, warmup-poly, continued-poly/,
+      /found "valley", wanted one of constant, poly, warmup-poly, cosine, continued-poly/,
     ],
     [{ kind: "toString" }, "schedule.kind", /found "toString"/],
     [{ kind: "poly" }, "schedule.initialLr", /"initialLr" is missing/],
