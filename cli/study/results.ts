@@ -1,0 +1,110 @@
+import { compareMethods, type MethodComparison } from "../../evaluate/mod.ts";
+import { exists, join, readJson } from "../paths.ts";
+import type { StudyConfig, StudyJob, StudyMethod, StudyTask } from "./config.ts";
+import { type FinalUse, finalUses } from "./final_record.ts";
+
+/** Set of cases that results are about. */
+export type StudySubset = "development" | "test";
+
+/** Scores of one method with one number of labelled cases. */
+export interface StudyScore {
+  readonly task: StudyTask;
+  readonly labelled: number;
+  readonly method: StudyMethod;
+  readonly subset: StudySubset;
+  /** Mean Dice over cases of each seed. */
+  readonly seeds: readonly number[];
+  /** Mean over seeds. */
+  readonly dice: number;
+  /** Mean Dice over seeds of each case, in order of `cases`; null where no class is defined. */
+  readonly perCase: readonly (number | null)[];
+  readonly cases: readonly string[];
+}
+
+/** A method against training from scratch, on the same cases and with the same numbers of labels. */
+export interface StudyDifference {
+  readonly task: StudyTask;
+  readonly labelled: number;
+  readonly method: StudyMethod;
+  readonly subset: StudySubset;
+  /** Paired over cases, each the mean of its seeds. */
+  readonly comparison: MethodComparison;
+}
+
+/** What a study found. */
+export interface StudyResults {
+  readonly config: StudyConfig;
+  readonly scores: readonly StudyScore[];
+  readonly differences: readonly StudyDifference[];
+  /** Every time the locked test cases were opened. */
+  readonly finalUses: readonly FinalUse[];
+}
+
+type CaseScores = Readonly<Record<string, number | null>>;
+
+/** Reads the scores of all finished runs and compares the methods. */
+export async function collectResults(
+  study: string,
+  config: StudyConfig,
+  jobs: readonly StudyJob[],
+): Promise<StudyResults> {
+  const scores: StudyScore[] = [];
+  for (const subset of ["development", "test"] as const) {
+    for (const group of groups(jobs)) {
+      const found: CaseScores[] = [];
+      for (const job of group) {
+        const path = join(study, job.folder, subset, "scores.json");
+        if (await exists(path)) found.push(await readJson(path) as CaseScores);
+      }
+      if (found.length > 0) scores.push(scoreOf(group[0], subset, found));
+    }
+  }
+  return {
+    config,
+    scores,
+    differences: differencesOf(scores, config.seed),
+    finalUses: await finalUses(study),
+  };
+}
+
+/** Runs that differ in their seed only. */
+function groups(jobs: readonly StudyJob[]): StudyJob[][] {
+  const found = new Map<string, StudyJob[]>();
+  for (const job of jobs) {
+    const key = `${job.task} ${job.labelled} ${job.method}`;
+    found.set(key, [...found.get(key) ?? [], job]);
+  }
+  return [...found.values()];
+}
+
+function scoreOf(
+  { task, labelled, method }: StudyJob,
+  subset: StudySubset,
+  seeds: readonly CaseScores[],
+): StudyScore {
+  const cases = Object.keys(seeds[0]).sort();
+  const perCase = cases.map((id) => meanOf(seeds.map((scores) => scores[id] ?? null)));
+  const perSeed = seeds.map((scores) => meanOf(cases.map((id) => scores[id] ?? null)) ?? NaN);
+  return { task, labelled, method, subset, cases, perCase, seeds: perSeed, dice: meanOf(perSeed) ?? NaN };
+}
+
+/** Mean of what is defined, null when nothing is. */
+function meanOf(values: readonly (number | null)[]): number | null {
+  const defined = values.filter((value): value is number => value !== null && !Number.isNaN(value));
+  return defined.length === 0 ? null : defined.reduce((sum, value) => sum + value, 0) / defined.length;
+}
+
+function differencesOf(scores: readonly StudyScore[], seed: number): StudyDifference[] {
+  return scores.filter(({ method }) => method !== "scratch").flatMap((own) => {
+    const { task, labelled, method, subset } = own;
+    const scratch = scores.find((other) =>
+      other.method === "scratch" && other.task === task && other.labelled === labelled &&
+      other.subset === subset
+    );
+    if (!scratch) return [];
+    const undefinedAsNaN = (values: readonly (number | null)[]) => values.map((value) => value ?? NaN);
+    const other = own.cases.map((id) => scratch.perCase[scratch.cases.indexOf(id)] ?? null);
+    const comparison = compareMethods(undefinedAsNaN(own.perCase), undefinedAsNaN(other), { seed });
+    return [{ task, labelled, method, subset, comparison }];
+  });
+}

@@ -1,0 +1,159 @@
+import { makeFolder, writeJsonAtomic } from "../../data/atomic.ts";
+import { labelledStorePath, prepareLabelled } from "../../data/labelled/mod.ts";
+import { type LabelledDataset, readDataset } from "../../data/nnunet/dataset.ts";
+import type { Plans } from "../../data/nnunet/plans.ts";
+import { caseScore, evaluateFolder, type EvaluationSummary, writeSummary } from "../../evaluate/mod.ts";
+import { finetune } from "../../train/finetune/finetune.ts";
+import type { FinetuneConfig } from "../../train/finetune/config.ts";
+import { resolveFinetuneConfig } from "../../train/finetune/resolve_config.ts";
+import { adaptPlans, readPretrained } from "../../train/finetune/plan_modes.ts";
+import { readFinetuned } from "../../train/finetune/checkpoint.ts";
+import { type JsonObject, mergeConfig } from "../../train/merge_config.ts";
+import { predictCases } from "../../train/predict/predict_cases.ts";
+import { ensurePlans } from "../labelled_data.ts";
+import { exists, join } from "../paths.ts";
+import { showTrainEvents } from "../train_progress.ts";
+import type { StudyJob, StudyMethod, StudyTask } from "./config.ts";
+import { datasetFolder, ensureTaskData, studyCases } from "./datasets.ts";
+import type { StudyContext } from "./pretraining.ts";
+
+/** Configuration of the plans that a study trains. */
+const CONFIGURATION = "3d_fullres";
+
+/** A task that is ready for fine-tuning. */
+export interface PreparedTask {
+  readonly dataset: LabelledDataset;
+  readonly plans: Plans;
+  /** Folder of the labelled store. */
+  readonly store: string;
+}
+
+/** Checkpoints of the pre-trained methods. */
+export type Checkpoints = Readonly<Record<Exclude<StudyMethod, "scratch">, string | null>>;
+
+/** Any pre-trained checkpoint: all have the same network and plan, which the runs from random weights take as well. */
+function anyCheckpoint({ s3d, mae }: Checkpoints): string {
+  return (s3d ?? mae)!;
+}
+
+/** Generates, plans and prepares the labelled data of a task. */
+export async function prepareTask(
+  context: StudyContext,
+  task: StudyTask,
+  checkpoints: Checkpoints,
+): Promise<PreparedTask> {
+  const { study, config, output, signal } = context;
+  const folder = await ensureTaskData(study, config, task, output, signal);
+  const prepared = join(study, "prepared", task);
+  const { dataset, plans: dynamic } = await ensurePlans({ dataset: folder, prepared, output, signal });
+  const plans = adaptPlans(dynamic, "fixed", {
+    checkpoint: await readPretrained(anyCheckpoint(checkpoints)),
+    spacing: [config.spacing, config.spacing, config.spacing],
+  });
+  const store = labelledStorePath(prepared, plans.configurations[CONFIGURATION]);
+  await prepareLabelled({ dataset, plans, configuration: CONFIGURATION, out: store, signal });
+  return { dataset, plans, store };
+}
+
+/** Configuration of a run: the same for all methods but for what the study sets apart. */
+export function jobConfig(
+  context: StudyContext,
+  job: StudyJob,
+  { dataset, plans }: PreparedTask,
+): FinetuneConfig {
+  const { finetuning, fromScratch, fromPretrained } = context.config;
+  const own = job.method === "scratch" ? fromScratch : fromPretrained;
+  return resolveFinetuneConfig({
+    preset: "demo",
+    start: job.method === "scratch" ? "fixed-scratch" : "pretrained",
+    file: mergeConfig(mergeConfig(finetuning as JsonObject, own as JsonObject), { seed: job.seed }),
+    fileName: "finetuning",
+    plan: {
+      name: CONFIGURATION,
+      configuration: plans.configurations[CONFIGURATION],
+      inputChannels: dataset.channelNames.length,
+      outputs: dataset.labels.outputs,
+    },
+  });
+}
+
+/**
+ * Fine-tunes one network of a study and evaluates it on the development cases; a finished run is left alone, an interrupted one goes on.
+ *
+ * @throws the signal's reason when stopped
+ */
+export async function runJob(
+  context: StudyContext,
+  job: StudyJob,
+  task: PreparedTask,
+  checkpoints: Checkpoints,
+): Promise<void> {
+  const { study, config, adapter, output, signal } = context;
+  const out = join(study, job.folder);
+  const { pool, development } = studyCases(config, job.task);
+  if (
+    !await exists(join(out, "summary.json")) || !await exists(join(out, "checkpoints", "final.safetensors"))
+  ) {
+    output.log(`fine-tuning ${job.folder}`);
+    await makeFolder(out);
+    const from = job.method === "scratch" ? undefined : checkpoints[job.method] ?? undefined;
+    const summary = await finetune({
+      config: jobConfig(context, job, task),
+      store: task.store,
+      out,
+      plans: task.plans,
+      dataset: task.dataset.description as JsonObject,
+      cases: { train: pool.slice(0, job.labelled), val: development },
+      ...(from === undefined ? {} : { from }),
+      transferDecoder: config.transferDecoder,
+      resume: await exists(join(out, "checkpoints", "latest.safetensors")),
+      adapter,
+      signal,
+      onEvent: showTrainEvents(output),
+    });
+    if (summary.state === "stopped") throw signal.reason;
+  }
+  const folder = join(study, datasetFolder(job.task));
+  await segmentAndEvaluate(context, job, folder, development, "development");
+}
+
+/** Segments cases of a labelled data set with a run's final network and evaluates them, unless that was done. */
+export async function segmentAndEvaluate(
+  { study, adapter, signal }: StudyContext,
+  job: StudyJob,
+  folder: string,
+  ids: readonly string[] | "all",
+  name: "development" | "test",
+): Promise<EvaluationSummary | null> {
+  const out = join(study, job.folder, name);
+  const file = join(out, "summary.json");
+  if (await exists(file)) return null;
+  const dataset = await readDataset(folder);
+  const cases = dataset.cases.filter(({ id }) => ids === "all" || ids.includes(id));
+  await makeFolder(out);
+  const model = await readFinetuned(join(study, job.folder), "final");
+  const predicted = await predictCases({ models: [model], cases, out, adapter, mirror: false, signal });
+  if (predicted.failed.length > 0) throw new Error(predicted.failed[0].message);
+  const { foreground, ignore } = dataset.labels;
+  const summary = await evaluateFolder({
+    predictions: out,
+    labels: join(folder, "labelsTr"),
+    classes: foreground,
+    ignore,
+    surface: false,
+    cases: cases.map(({ id }) => id),
+    workers: 0,
+    signal,
+  });
+  await writeSummary(file, summary);
+  await writeJsonAtomic(join(out, "scores.json"), caseScores(summary));
+  return summary;
+}
+
+/** Mean Dice of every case over the classes that it has, by case id; null where it has none. */
+export function caseScores(summary: EvaluationSummary): Readonly<Record<string, number | null>> {
+  return Object.fromEntries(summary.metric_per_case.map(({ id, metrics }) => {
+    const score = caseScore(metrics);
+    return [id, Number.isNaN(score) ? null : score];
+  }));
+}
