@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { readImage } from "../../../data/formats/read_image.ts";
+import { readImageHeader } from "../../../data/formats/read_image_header.ts";
+import { writeNifti } from "../../../data/formats/nifti/write_nifti.ts";
+import { restoreToFile } from "../../../data/labelled/case_geometry.ts";
+import { preprocessCase } from "../../../data/labelled/preprocess_case.ts";
+import { resampleImage } from "../../../data/resample.ts";
+import { readSafetensors } from "../../../data/safetensors_file.ts";
+import { type Affine, type Dims3, makeVolume } from "../../../data/volume.ts";
+import type { FinetunedModel } from "../../../train/finetune/checkpoint.ts";
+import { finetuneNetwork } from "../../../train/finetune/config.ts";
+import { PredictionError } from "../../../train/predict/errors.ts";
+import { labelDecision } from "../../../train/predict/ensemble.ts";
+import { predictCases } from "../../../train/predict/predict_cases.ts";
+import { predictVolume } from "../../../train/predict/predict_volume.ts";
+import type { PredictionProgress } from "../../../train/predict/types.ts";
+import { WindowNetwork } from "../../../train/predict/window_network.ts";
+import { folderDigest } from "../../support/folder_digest.ts";
+import { gpuTest, testGpu } from "../../support/gpu.ts";
+import { noise } from "../../support/ops.ts";
+import { TINY_PATCH, tinyWeights } from "../../support/tiny_predictor.ts";
+import {
+  blobDataset,
+  blobPlans,
+  labelsOf,
+  regionDataset,
+  tinyFinetuneConfig,
+} from "../finetune/tiny_finetune.ts";
+
+const mirrored = { enabled: true, mirrorAxes: [0, 2] };
+
+/** A model with weights of noise: RAS, transposed, anisotropic. */
+function model(seed: number, changes: Partial<FinetunedModel> = {}, outputs = 3): FinetunedModel {
+  const config = tinyFinetuneConfig({
+    patch: TINY_PATCH,
+    augmentation: mirrored,
+    network: { outputChannels: outputs },
+  });
+  const network = finetuneNetwork(config), plans = blobPlans(1);
+  const configuration = { ...plans.configurations["3d_fullres"], spacing: [1.1, 0.9, 1] as Dims3 };
+  return {
+    path: `model ${seed}`,
+    config,
+    network,
+    plans: { ...plans, transpose_forward: [1, 0, 2], transpose_backward: [1, 0, 2], orientation: "RAS" },
+    configuration,
+    labels: labelsOf(blobDataset),
+    dataset: blobDataset,
+    weights: tinyWeights(network, seed),
+    ...changes,
+  };
+}
+
+/** Axes of the file: x to the left, y down, z forward, with a slant. */
+const AFFINE: Affine = [-0.9, 0.05, 0, 40, 0, 0.1, 1.2, -30, 0.05, -1, 0.1, 22, 0, 0, 0, 1];
+
+/** Scans of noise with an empty rim. */
+async function writeScans(
+  folder: string,
+  shapes: readonly Dims3[],
+): Promise<{ id: string; images: string[] }[]> {
+  const scans: { id: string; images: string[] }[] = [];
+  for (const [i, shape] of shapes.entries()) {
+    const [d, h, w] = shape, values = noise(d * h * w, 90 + i);
+    const rim = (v: number, size: number) => v < 2 || v >= size - 1;
+    const data = values.map((value, at) =>
+      rim(Math.floor(at / (h * w)), d) || rim(Math.floor(at / w) % h, h) || rim(at % w, w) ? 0 : 100 + value
+    );
+    const path = `${folder}/scan${i}.nii.gz`;
+    await writeNifti(path, makeVolume(data, shape, AFFINE));
+    scans.push({ id: `scan${i}`, images: [path] });
+  }
+  return scans;
+}
+
+/** What `<id>.nii.gz` should hold, put together from the parts in memory. */
+async function wantedLabels(one: FinetunedModel, images: readonly string[]): Promise<Uint8Array> {
+  const { image, geometry } = await preprocessCase({
+    images,
+    plans: one.plans,
+    configuration: one.configuration,
+  });
+  using network = await WindowNetwork.create(await testGpu(), {
+    network: one.network,
+    patch: one.config.patch,
+    folds: [one.weights],
+  });
+  const labels = { ...labelDecision(one.labels, false), samples: "none" as const };
+  const plain = await predictVolume(network, { image, shape: geometry.shape, labels, mirrorAxes: [0, 2] });
+  const { shapeAfterCropping: shape, spacing, spacingBeforeResampling } = geometry;
+  const logits = resampleImage(plain.samples!, geometry.shape, shape, spacing, spacingBeforeResampling, {
+    order: 1,
+  });
+  const voxels = shape[0] * shape[1] * shape[2];
+  const cropped = new Uint8Array(voxels).map((_, v) => {
+    const values = [0, 1, 2].map((c) => logits[c * voxels + v]);
+    return values.indexOf(Math.max(...values));
+  });
+  return restoreToFile(cropped, geometry);
+}
+
+async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await run(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+gpuTest(
+  "predictCases() writes labels on the grid of the file: resampled, un-cropped, transposed and turned back",
+  () =>
+    inFolder(async (folder) => {
+      const one = model(1);
+      const [scan] = await writeScans(folder, [[14, 17, 15]]);
+      const summary = await predictCases({ models: [one], cases: [scan], out: `${folder}/out` });
+      assert.deepEqual(summary.cases.map(({ id, shape }) => [id, shape]), [["scan0", [14, 17, 15]]]);
+      const path = `${folder}/out/scan0.nii.gz`;
+      const found = await readImage(path), header = await readImageHeader(path);
+      const original = await readImage(scan.images[0]);
+      assert.deepEqual([found.affine, found.nifti], [original.affine, original.nifti]);
+      assert.match(JSON.stringify(header), /uint8/);
+      const wanted = await wantedLabels(one, scan.images);
+      const differing = wanted.reduce((sum, label, i) => sum + (label === found.data[i] ? 0 : 1), 0);
+      assert.ok(differing <= 2, `${differing} voxels differ; logits within rounding of each other may`);
+      assert.ok(new Set(found.data).size === 3);
+    }),
+);
+
+gpuTest(
+  "predictCases() gives the same bytes however many scans are in work and however memory is cut",
+  () =>
+    inFolder(async (folder) => {
+      const scans = await writeScans(folder, [[12, 11, 13], [9, 20, 10], [16, 9, 9], [7, 8, 18]]);
+      const models = [model(2), model(3)];
+      const common = { models, cases: scans, saveProbabilities: true };
+      const seen: PredictionProgress[] = [];
+      await predictCases({ ...common, out: `${folder}/a`, jobs: 1, windowBatch: 1 });
+      await predictCases({
+        ...common,
+        out: `${folder}/b`,
+        jobs: 4,
+        memoryBytes: 60_000,
+        gpuMemoryBytes: 400_000,
+        onProgress: (progress) => seen.push(progress),
+      });
+      assert.deepEqual(await folderDigest(`${folder}/a`), await folderDigest(`${folder}/b`));
+      assert.deepEqual(seen.filter(({ kind }) => kind === "written").map(({ finished }) => finished), [
+        1,
+        2,
+        3,
+        4,
+      ]);
+      const { tensors } = await readSafetensors(`${folder}/a/scan0.safetensors`);
+      const { dtype, shape } = tensors.get("probabilities")!;
+      assert.deepEqual([dtype, shape[0]], ["F16", 3]);
+    }),
+);
+
+gpuTest(
+  "predictCases() goes on when a scan cannot be used, and lets regions be post-processed",
+  () =>
+    inFolder(async (folder) => {
+      const scans = await writeScans(folder, [[12, 11, 13], [9, 10, 10], [10, 9, 9]]);
+      await Deno.writeTextFile(scans[1].images[0], "no image");
+      const changed: string[] = [];
+      const summary = await predictCases({
+        models: [model(4, { labels: labelsOf(regionDataset) }, 2)],
+        cases: scans,
+        out: `${folder}/out`,
+        mirror: false,
+        postprocess: ({ id, labels, shape }) => {
+          assert.equal(labels.length, shape[0] * shape[1] * shape[2]);
+          changed.push(id);
+          labels.fill(1);
+        },
+      });
+      assert.deepEqual(summary.cases.map(({ id }) => id), ["scan0", "scan2"]);
+      assert.deepEqual(summary.failed.map(({ id }) => id), ["scan1"]);
+      assert.match(summary.failed[0].message, /^Cannot read .*scan1\.nii\.gz: found /);
+      assert.deepEqual(changed, ["scan0", "scan2"]);
+      assert.ok((await readImage(`${folder}/out/scan2.nii.gz`)).data.every((label) => label === 1));
+      assert.deepEqual([...Deno.readDirSync(`${folder}/out`)].map(({ name }) => name).sort(), [
+        "prediction.json",
+        "scan0.nii.gz",
+        "scan2.nii.gz",
+      ]);
+    }),
+);
+
+gpuTest(
+  "predictCases() refuses models that do not belong together, no scans, and names that come twice",
+  () =>
+    inFolder(async (folder) => {
+      const [scan] = await writeScans(folder, [[12, 11, 13]]);
+      const other = model(5, { configuration: { ...model(5).configuration, spacing: [1, 1, 1] } });
+      const out = `${folder}/out`;
+      const refused: [Parameters<typeof predictCases>[0], RegExp][] = [
+        [{ models: [], cases: [scan], out }, /found no model/],
+        [{ models: [model(5), other], cases: [scan], out }, /their spacings differ/],
+        [{ models: [model(5)], cases: [], out }, /found no scans/],
+        [{ models: [model(5)], cases: [scan, scan], out }, /two scans named scan0/],
+      ];
+      for (const [options, message] of refused) {
+        await assert.rejects(
+          predictCases(options),
+          (error) => error instanceof PredictionError && message.test(error.message),
+        );
+      }
+      const signal = AbortSignal.abort(new Error("enough"));
+      await assert.rejects(predictCases({ models: [model(5)], cases: [scan], out, signal }), /enough/);
+    }),
+);
