@@ -6,9 +6,12 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Keys of objects whose other keys depend on their `kind`. */
+const VARIANTS: ReadonlySet<string> = new Set(["optimizer", "schedule", "ratio"]);
+
 /**
- * Lays one partial configuration over another: objects merge key by key, everything else is replaced. An object whose
- * `kind` differs from the one below replaces it whole, so that an AdamW does not inherit the momentum of an SGD.
+ * Lays one partial configuration over another: objects merge key by key, everything else is replaced. An optimizer, schedule or ratio
+ * whose `kind` differs from the one below replaces it whole, so that an AdamW does not inherit the momentum of an SGD.
  *
  * @example
  * ```ts
@@ -21,7 +24,7 @@ export function mergeConfig(base: JsonObject, over: JsonObject): JsonObject {
     if (value === undefined) continue;
     const below = merged[key];
     const merges = isJsonObject(below) && isJsonObject(value) &&
-      (value.kind === undefined || value.kind === below.kind);
+      (!VARIANTS.has(key) || value.kind === undefined || value.kind === below.kind);
     merged[key] = merges ? mergeConfig(below, value) : value;
   }
   return merged;

@@ -155,3 +155,8 @@ Deno.test("runConfigJsonSchema() allows what a file may hold and nothing else", 
   assert.deepEqual(Object.keys(schema.properties).sort(), ["$schema", "preset", ...keys].sort());
   assert.equal(schema.additionalProperties, false);
 });
+
+Deno.test("resolveRunConfig() keeps a preset's network when only its kind changes", () => {
+  const { network } = resolveRunConfig({ preset: "demo", flags: { network: { kind: "mae" } } });
+  assert.deepEqual([network.kind, network.preset, network.zeroHead], ["mae", "demo", true]);
+});
