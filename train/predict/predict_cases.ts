@@ -58,7 +58,7 @@ export async function predictCases(options: PredictCasesOptions): Promise<Predic
     precision,
     step: run.step,
     mirrored_axes: run.mirrorAxes,
-    cases: cases.map(({ id }) => id).sort(),
+    cases: cases.map(({ id }) => id),
     failed,
   });
   return { out: options.out, cases, failed };
@@ -134,7 +134,9 @@ class PredictionRun {
     const drop = (arrived: Arrived | null) => arrived?.share[Symbol.dispose]();
     await Promise.all([...leaving, ...arriving.map((read) => read.then(drop, () => {}))]);
     if (this.#fault) throw this.#fault.error;
-    return { cases: this.#done, failed: this.#failed };
+    const order = new Map(cases.map(({ id }, i) => [id, i]));
+    const inOrder = (a: { id: string }, b: { id: string }) => order.get(a.id)! - order.get(b.id)!;
+    return { cases: this.#done.sort(inOrder), failed: this.#failed.sort(inOrder) };
   }
 
   /** @returns null for a scan that cannot be used */
