@@ -27,6 +27,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "write a cohort of procedural heads with label maps",
     load: async () => (await import("./commands/phantom.ts")).phantomCommand,
   },
+  predict: {
+    summary: "segment scans with fine-tuned networks",
+    load: async () => (await import("./commands/predict.ts")).predictCommand,
+  },
   evaluate: {
     summary: "compare segmentations with reference segmentations",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
