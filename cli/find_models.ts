@@ -1,4 +1,5 @@
-import type { CheckpointKind, FinetunedModel } from "../train/finetune/checkpoint.ts";
+import type { CheckpointKind } from "../train/checkpoint_file.ts";
+import type { FinetunedModel } from "../train/finetune/checkpoint.ts";
 import { InvalidArgumentError } from "./deps.ts";
 import { CliError } from "./errors.ts";
 import { exists, join, listFolder } from "./paths.ts";

@@ -31,6 +31,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "segment scans with fine-tuned networks",
     load: async () => (await import("./commands/predict.ts")).predictCommand,
   },
+  finetune: {
+    summary: "train a segmentation network on a labelled data set",
+    load: async () => (await import("./commands/finetune.ts")).finetuneCommand,
+  },
   evaluate: {
     summary: "compare segmentations with reference segmentations",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,

@@ -74,7 +74,7 @@ async function newestRun(): Promise<string> {
 }
 
 /** Stores what a run is started with. */
-export async function writeRunInputs(folder: string, config: unknown, inputs: RunInputs): Promise<void> {
+export async function writeRunInputs(folder: string, config: unknown, inputs: object): Promise<void> {
   await writeJsonAtomic(join(folder, runFiles.config), config);
   await writeJsonAtomic(join(folder, runFiles.inputs), inputs);
 }

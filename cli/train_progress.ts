@@ -39,6 +39,18 @@ export function showTrainEvents(output: Output): (event: TrainEvent) => void {
             `${event.valLossNearest.toPrecision(4)})`,
         );
         break;
+      case "segmentation":
+        output.log(
+          `epoch ${event.epoch}, step ${event.step}: loss ${event.trainLoss.toPrecision(4)}, validation ` +
+            `${event.valLoss.toPrecision(4)}, Dice of patches ${event.meanDice.toFixed(4)} (average ` +
+            `${event.emaDice.toFixed(4)}; ${event.pseudoDice.map((dice) => dice.toFixed(3)).join(", ")})`,
+        );
+        break;
+      case "stage":
+        output.log(
+          `epoch ${event.epoch}: stage ${event.name} trains ${event.trained} of ${event.parameters} tensors`,
+        );
+        break;
       case "checkpoint":
         if (event.kind !== "latest") output.log(`saved ${event.kind} checkpoint ${event.path}`);
         break;

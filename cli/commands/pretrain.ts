@@ -14,6 +14,7 @@ import {
   readRunInputs,
   removeRunFolder,
   runFiles,
+  type RunInputs,
   writeRunInputs,
 } from "../run_folder.ts";
 import { demoCohortName, ensureDemoCohort } from "../demo_cohort.ts";
@@ -113,7 +114,7 @@ async function startRun(options: PretrainOptions, config: RunConfig, output: Out
     : await isStore(data)
     ? resolve(data)
     : runFiles.store;
-  await writeRunInputs(out, config, { data, store, spark3d: spark3dVersion });
+  await writeRunInputs(out, config, { data, store, spark3d: spark3dVersion } satisfies RunInputs);
   return { config, out, data, store, resume: false, adapter: options.adapter };
 }
 

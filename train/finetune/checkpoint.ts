@@ -3,9 +3,9 @@ import type { ConfigurationPlan, Plans } from "../../data/nnunet/plans.ts";
 import { readSafetensors, readSafetensorsHeader } from "../../data/safetensors_file.ts";
 import type { NetworkConfig } from "../../model/config.ts";
 import { ADAPTATION_PLAN_KEY, adaptationPlan, type PretrainPlan } from "../adaptation_plan.ts";
+import { checkpointFile, type CheckpointKind } from "../checkpoint_file.ts";
 import { CheckpointError, loadState, writeState } from "../checkpoint_state.ts";
 import type { JsonObject } from "../merge_config.ts";
-import { runPaths } from "../run_folder.ts";
 import { type FinetuneConfig, finetuneNetwork } from "./config.ts";
 import type { FinetuneSession } from "./session.ts";
 import { networkParameters } from "./step.ts";
@@ -28,9 +28,6 @@ export interface FinetunedModel {
   /** Weights by PyTorch key, C order; optimiser states left out. */
   readonly weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 }
-
-/** Which checkpoint of a run folder. */
-export type CheckpointKind = "final" | "best" | "latest";
 
 /** Where a fine-tuning run stands. Crops and augmentations depend on (seed, step) alone. */
 export interface FinetuneProgress {
@@ -130,23 +127,6 @@ export async function readFinetuned(path: string, kind?: CheckpointKind): Promis
     dataset,
     weights: new Map([...tensors].map(([name, { data }]) => [name, data as Float32Array<ArrayBuffer>])),
   };
-}
-
-/** The file that a path to a checkpoint or a run folder means. */
-async function checkpointFile(path: string, kind?: CheckpointKind): Promise<string> {
-  const found = await Deno.stat(path).catch(() => null);
-  if (found?.isFile) return path;
-  const wanted = kind ? [kind] : ["final", "best", "latest"] as const;
-  const paths = runPaths(path);
-  for (const one of wanted) {
-    if (await Deno.stat(paths[one]).then(() => true, () => false)) return paths[one];
-  }
-  throw new CheckpointError(
-    `Cannot read a fine-tuned model from ${path}: found ${
-      found ? "a folder without" : "no such file or folder, wanted"
-    } checkpoints/${kind ?? "final"}.safetensors: name a run folder or a checkpoint of spark3d finetune`,
-    path,
-  );
 }
 
 function requireFormat(action: string, path: string, { format }: Readonly<Record<string, string>>): void {
