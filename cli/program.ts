@@ -51,6 +51,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "print the memory and dispatch plan of a network without running it",
     load: async () => (await import("./commands/plan.ts")).planCommand,
   },
+  study: {
+    summary: "run a whole experiment and report it",
+    load: async () => (await import("./commands/study.ts")).studyCommand,
+  },
   tune: {
     summary: "measure which tiles of a run's convolutions are fastest on this adapter",
     load: async () => (await import("./commands/tune.ts")).tuneCommand,
