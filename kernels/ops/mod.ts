@@ -2,7 +2,16 @@
 export { accumulate } from "./accumulate/op.ts";
 export { add } from "./add/op.ts";
 export { assign } from "./assign/op.ts";
+export { finishPatch, type FinishPatchAttrs } from "./augment/finish_patch.ts";
 export { affineResample, type AffineResampleAttrs } from "./augment/op.ts";
+export {
+  augmentationLength,
+  CHANNEL_AT,
+  CHANNEL_LENGTH,
+  SAMPLE_AT,
+  SAMPLE_LENGTH,
+} from "./augment/parameters.ts";
+export { sampleLabels, samplePatch, type SamplePatchAttrs } from "./augment/sample_patch.ts";
 export { TRANSFORM_AT, TRANSFORM_LENGTH } from "./augment/transform.ts";
 export {
   appendTokenChannel,
@@ -34,6 +43,11 @@ export { fill, type FillAttrs } from "./fill/op.ts";
 export { instanceNormGradient } from "./instance_norm/gradient.ts";
 export { type InstanceNormAttrs } from "./instance_norm/inputs.ts";
 export { instanceNorm } from "./instance_norm/op.ts";
+export { brightnessContrast } from "./intensity/brightness_contrast.ts";
+export { gammaCorrection, type GammaCorrectionAttrs } from "./intensity/gamma_correction.ts";
+export { gaussianBlur } from "./intensity/gaussian_blur.ts";
+export { gaussianNoise } from "./intensity/gaussian_noise.ts";
+export { lowResolution } from "./intensity/low_resolution.ts";
 export { leakyRelu, type LeakyReluAttrs, leakyReluGradient } from "./leaky_relu/op.ts";
 export {
   reconstructionError,

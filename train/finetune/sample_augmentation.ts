@@ -39,9 +39,10 @@ export interface FinetuneAugmentationRequest {
  *
  * @example
  * ```ts
+ * import { finetuneAugmentationSchema } from "./augmentation_config.ts";
  * const config = finetuneAugmentationSchema.parse({ rotation: { probability: 1 } });
- * const row = sampleFinetuneAugmentation({ seed: 1, step: 0, sample: 0, channels: 1, patch: [48, 48, 48], config });
- * row[SAMPLE_AT.interpolate]; // 1
+ * const row = sampleFinetuneAugmentation({ seed: 1, step: 0, sample: 0, channels: 2, patch: [48, 48, 48], config });
+ * console.assert(row.length === augmentationLength(2));
  * ```
  * Source: nnU-Net v2 `nnUNetTrainer.get_training_transforms`, batchgeneratorsv2; matrix `Rz Ry Rx S` on column vectors.
  */

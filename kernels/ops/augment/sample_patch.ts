@@ -3,7 +3,7 @@ import { type Dims3, elementCount, type OpDef, tensor, type TensorSpec } from ".
 import { require, requireSingle, streamCost, volume } from "../check.ts";
 import { SAMPLE_LENGTH } from "./parameters.ts";
 import { interpolateImage, interpolateLabel, sampleReference } from "./sample_reference.ts";
-import { samplePatchKernel } from "./sample_patch.wgsl.ts";
+import { samplePatchKernels } from "./sample_patch.wgsl.ts";
 
 /** Size of the patch. */
 export interface SamplePatchAttrs {
@@ -48,7 +48,7 @@ export const samplePatch: OpDef<SamplePatchAttrs> = {
   lower: ({ inputs: [x, parameters], outputs: [y], device }) => ({
     variant: "image",
     scratch: [],
-    kernels: [samplePatchKernel(x, parameters, y, "image", device)],
+    kernels: samplePatchKernels(x, parameters, y, "image", device),
   }),
   reference: ({ inputs: [x, parameters], inputSpecs: [spec], attrs: { size } }) => [
     sampleReference(x, spec, parameters, size, interpolateImage),
@@ -75,7 +75,7 @@ export const sampleLabels: OpDef<SamplePatchAttrs> = {
   lower: ({ inputs: [x, parameters], outputs: [y], device }) => ({
     variant: "label",
     scratch: [],
-    kernels: [samplePatchKernel(x, parameters, y, "label", device)],
+    kernels: samplePatchKernels(x, parameters, y, "label", device),
   }),
   reference: ({ inputs: [x, parameters], inputSpecs: [spec], attrs: { size } }) => [
     sampleReference(x, spec, parameters, size, interpolateLabel),

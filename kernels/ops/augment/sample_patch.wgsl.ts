@@ -3,7 +3,8 @@
 //   label y[o] = the largest label whose neighbours weigh at least 1/2; none: -1 where a neighbour is outside, else 0
 //   copy  y[o] = x[o + floor((P-F)/2)]
 // Layout   x: [N, C, P..]; y: [N, C, F..]; parameters: [N, row], see parameters.ts
-// Work     voxel_map.ts: 8 reads a voxel when it interpolates, 1 when it copies
+// Work     voxel_map.ts, one kernel for the samples that are copied (1 read a voxel), one for the others (8): software devices run both
+//          sides of a branch, but end workgroups early
 // Bindings 3 of 8      Siblings resample.wgsl.ts (another border)      Reference sample_reference.ts
 import type { DeviceFacts, KernelSpec, TensorSpec } from "../../spec.ts";
 import { input, output } from "../../wgsl/module.ts";
@@ -56,41 +57,49 @@ fn weight(bit: vec3i, t: vec3f) -> f32 {
 }
 fn place(start: u32, at: vec3i) -> u32 { return ((start + u32(at.x)) * p.ph + u32(at.y)) * p.pw + u32(at.z); }`;
 
-/** Text and grid for an image or a label map. */
-export function samplePatchKernel(
+/** Texts and grids for an image or a label map; the first text is the same for both. */
+export function samplePatchKernels(
   x: TensorSpec,
   parameters: TensorSpec,
   y: TensorSpec,
   kind: "image" | "label",
   device: DeviceFacts,
-): KernelSpec {
+): readonly KernelSpec[] {
   const [, , pd, ph, pw] = x.shape;
   const [, , fd, fh, fw] = y.shape;
-  return voxelMap({
-    label: `sample ${kind} ${shapeText(x)} to ${fd}x${fh}x${fw}`,
+  const common = {
     device,
     spec: y,
     bindings: [input(0, "x"), input(1, "parameters"), output(0, "y")],
     params: { row: parameters.shape[1], pd, ph, pw, fd },
-    declarations: SHARED + (kind === "image" ? IMAGE : LABEL),
-    before: `
+  };
+  const interpolates = `parameters[n * p.row + ${SAMPLE_AT.interpolate}u] != 0.0`;
+  return [
+    voxelMap({
+      ...common,
+      label: `cut ${kind} ${shapeText(x)} to ${fd}x${fh}x${fw}`,
+      before: `
+if (${interpolates}) { return; }
+let corner = vec3u(p.pd - p.fd, p.ph - p.h, p.pw - p.w) / 2u;`,
+      each: `y[i] = x[((nc * p.pd + vz + corner.x) * p.ph + vy + corner.y) * p.pw + vx + corner.z];`,
+    }),
+    voxelMap({
+      ...common,
+      label: `sample ${kind} ${shapeText(x)} to ${fd}x${fh}x${fw}`,
+      declarations: SHARED + (kind === "image" ? IMAGE : LABEL),
+      before: `
+if (!(${interpolates})) { return; }
 let m = n * p.row;
-let start = nc * p.pd;
-let turned = parameters[m + ${SAMPLE_AT.interpolate}u] != 0.0;
-let corner = vec3u(p.pd - p.fd, p.ph - p.h, p.pw - p.w) / 2u;
 let middle = vec3f(centre(p.fd), centre(p.h), centre(p.w));
 let origin = vec3f(centre(p.pd), centre(p.ph), centre(p.pw));
 let alongD = vec3f(parameters[m], parameters[m + 3u], parameters[m + 6u]);
 let alongH = vec3f(parameters[m + 1u], parameters[m + 4u], parameters[m + 7u]);
 let alongW = vec3f(parameters[m + 2u], parameters[m + 5u], parameters[m + 8u]);`,
-    each: `
-if (turned) {
-  let r = vec3f(f32(vz), f32(vy), f32(vx)) - middle;
-  let q = alongD * r.x + alongH * r.y + alongW * r.z + origin;
-  let low = floor(q);
-  y[i] = sampled(start, vec3i(low), q - low);
-} else {
-  y[i] = x[((start + vz + corner.x) * p.ph + vy + corner.y) * p.pw + vx + corner.z];
-}`,
-  });
+      each: `
+let r = vec3f(f32(vz), f32(vy), f32(vx)) - middle;
+let q = alongD * r.x + alongH * r.y + alongW * r.z + origin;
+let low = floor(q);
+y[i] = sampled(nc * p.pd, vec3i(low), q - low);`,
+    }),
+  ];
 }
