@@ -1,4 +1,17 @@
 /** Fine-tuning: configurations, plans made from checkpoints, weight transfer, schedules. */
+export {
+  augmentPatch,
+  type Patch,
+  type PatchOptions,
+  type PatchSource,
+  plainPatch,
+} from "./augment_graph.ts";
+export {
+  augmentationCropSize,
+  type FinetuneAugmentation,
+  finetuneAugmentationSchema,
+  isSliced,
+} from "./augmentation_config.ts";
 export { type FinetuneConfig, finetuneConfigSchema, finetuneNetwork } from "./config.ts";
 export { networkFromPlan } from "./network_from_plan.ts";
 export {
@@ -17,6 +30,7 @@ export {
   type PlannedRun,
   resolveFinetuneConfig,
 } from "./resolve_config.ts";
+export { type FinetuneAugmentationRequest, sampleFinetuneAugmentation } from "./sample_augmentation.ts";
 export { finetuneLr, type FinetuneStage, finetuneStages, isTrainable, type TrainableSet } from "./stages.ts";
 export {
   type Transfer,
