@@ -16,9 +16,9 @@ export interface DatasetFields {
 
 /** Images and label map of a case in the explicit file map of a dataset.json. */
 export const fileMapSchema = z.record(
-  z.string().regex(/^[^/\\]+$/, "wanted a case id without slashes"),
+  z.string(),
   z.object({ images: z.array(z.string().min(1)), label: z.string().min(1) }),
-);
+).refine((map) => Object.keys(map).every((id) => /^[^/\\]+$/.test(id)), "wanted case ids without slashes");
 
 const schema = z.looseObject({
   channel_names: z.record(z.string(), z.string()).optional(),

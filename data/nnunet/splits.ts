@@ -26,15 +26,7 @@ export const SPLIT_SEED = 12345;
  */
 export function crossValidationSplits(caseIds: Iterable<string>): CaseSplit[] {
   const ids = sortedIds(caseIds);
-  if (ids.length < FOLDS) {
-    throw new DataError({
-      file: "the cases",
-      action: "split",
-      found: `${ids.length} labelled cases`,
-      wanted: `at least ${FOLDS} for ${FOLDS} folds`,
-      remedy: "train on fold all, or write splits_final.json yourself",
-    });
-  }
+  if (ids.length < FOLDS) throw tooFewCases(ids.length);
   const order = shuffled(ids.length, Mt19937.fromSeed(SPLIT_SEED));
   let start = 0;
   return Array.from({ length: FOLDS }, (_, fold) => {
@@ -53,7 +45,7 @@ export function crossValidationSplits(caseIds: Iterable<string>): CaseSplit[] {
  * @param caseIds every labelled case
  * @param splits content of splits_final.json
  * @param fold from 0; "all" trains and validates on every case; a number beyond the stored folds draws 80:20 with seed 12345 + fold
- * @throws {DataError} for a negative or fractional fold, or too few cases to draw from
+ * @throws {DataError} for one of the five folds without stored ones, a negative or fractional fold, or too few cases to draw from
  */
 export function foldOf(
   caseIds: Iterable<string>,
@@ -63,6 +55,7 @@ export function foldOf(
   const ids = sortedIds(caseIds);
   if (fold === "all") return { train: ids, val: ids };
   if (fold in splits) return splits[fold];
+  if (splits.length === 0 && fold < FOLDS) throw tooFewCases(ids.length);
   const drawn = Math.floor(ids.length * 0.8);
   if (!Number.isInteger(fold) || fold < 0 || drawn < 1) {
     throw new DataError({
@@ -115,6 +108,16 @@ export async function readSplits(path: string, caseIds: Iterable<string>): Promi
 /** Writes splits_final.json, atomically. @throws {DataError} when the file cannot be written */
 export function writeSplits(path: string, splits: readonly CaseSplit[]): Promise<void> {
   return writeJsonAtomic(path, splits);
+}
+
+function tooFewCases(count: number): DataError {
+  return new DataError({
+    file: "the cases",
+    action: "split",
+    found: `${count} labelled cases`,
+    wanted: `at least ${FOLDS} for ${FOLDS} folds`,
+    remedy: "train on fold all, or write splits_final.json yourself",
+  });
 }
 
 function sortedIds(caseIds: Iterable<string>): string[] {

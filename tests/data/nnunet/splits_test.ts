@@ -36,6 +36,11 @@ Deno.test("foldOf() gives stored folds, everything, or a random 80:20 split", ()
   assert.deepEqual(indices(foldOf(all, splits, 7).val), [3, 5]);
   assert.deepEqual(foldOf(all, splits, 7).train.length, 8);
   assert.throws(() => foldOf(all, splits, -1), /fold -1 of 10 cases, wanted fold 0 to 4, or all/);
+  assert.throws(
+    () => foldOf(ids(4), [], 0),
+    /4 labelled cases, wanted at least 5 for 5 folds: train on fold all/,
+  );
+  assert.equal(foldOf(ids(4), [], 5).train.length, 3);
   assert.throws(() => foldOf(all, splits, 0.5), /fold 0.5/);
 });
 
