@@ -23,9 +23,10 @@ export function foldList(text: string): readonly string[] {
  * @throws {CliError} when a fold is not there
  */
 export async function findRuns(path: string, folds: readonly string[] | undefined): Promise<string[]> {
-  const names = (await exists(path) && (await Deno.stat(path)).isDirectory ? await listFolder(path) : [])
-    .flatMap((name) => FOLD.exec(name)?.[1] ?? [])
-    .sort((a, b) => Number(a) - Number(b));
+  const entries = await exists(path) && (await Deno.stat(path)).isDirectory ? await listFolder(path) : [];
+  const found = entries.flatMap((name) => FOLD.exec(name)?.[1] ?? []);
+  const numbered = found.filter((name) => name !== "all").sort((a, b) => Number(a) - Number(b));
+  const names = [...numbered, ...found.filter((name) => name === "all")];
   if (names.length === 0) {
     if (folds === undefined) return [path];
     throw new CliError(
@@ -34,7 +35,6 @@ export async function findRuns(path: string, folds: readonly string[] | undefine
       }: leave out --fold, or name the folder above`,
     );
   }
-  const numbered = names.filter((name) => name !== "all");
   const wanted = folds ?? (numbered.length > 0 ? numbered : names);
   for (const fold of wanted) {
     if (names.includes(fold)) continue;

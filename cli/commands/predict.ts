@@ -67,8 +67,9 @@ export function predictCommand(context: CommandContext): CommandUnknownOpts {
         signal,
         onProgress: showPrediction(output, cases.length),
       });
-      if (summary.failed.length > 0) context.exitCode = 1;
-      output.result({ ...summary }, summaryText(summary));
+      const ok = summary.failed.length === 0;
+      if (!ok) context.exitCode = 1;
+      output.result({ ok, ...summary }, summaryText(summary));
     }) as unknown as CommandUnknownOpts;
 }
 

@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
 import { readImage } from "../../../data/formats/read_image.ts";
 import { readImageHeader } from "../../../data/formats/read_image_header.ts";
-import { writeNifti } from "../../../data/formats/nifti/write_nifti.ts";
 import { restoreToFile } from "../../../data/labelled/case_geometry.ts";
 import { preprocessCase } from "../../../data/labelled/preprocess_case.ts";
 import { resampleImage } from "../../../data/resample.ts";
 import { readSafetensors } from "../../../data/safetensors_file.ts";
-import { type Affine, type Dims3, makeVolume } from "../../../data/volume.ts";
 import type { FinetunedModel } from "../../../train/finetune/checkpoint.ts";
-import { finetuneNetwork } from "../../../train/finetune/config.ts";
 import { PredictionError } from "../../../train/predict/errors.ts";
 import { labelDecision } from "../../../train/predict/ensemble.ts";
 import { predictCases } from "../../../train/predict/predict_cases.ts";
@@ -17,61 +14,8 @@ import type { PredictionProgress } from "../../../train/predict/types.ts";
 import { WindowNetwork } from "../../../train/predict/window_network.ts";
 import { folderDigest } from "../../support/folder_digest.ts";
 import { gpuTest, testGpu } from "../../support/gpu.ts";
-import { noise } from "../../support/ops.ts";
-import { TINY_PATCH, tinyWeights } from "../../support/tiny_predictor.ts";
-import {
-  blobDataset,
-  blobPlans,
-  labelsOf,
-  regionDataset,
-  tinyFinetuneConfig,
-} from "../finetune/tiny_finetune.ts";
-
-const mirrored = { enabled: true, mirrorAxes: [0, 2] };
-
-/** A model with weights of noise: RAS, transposed, anisotropic. */
-function model(seed: number, changes: Partial<FinetunedModel> = {}, outputs = 3): FinetunedModel {
-  const config = tinyFinetuneConfig({
-    patch: TINY_PATCH,
-    augmentation: mirrored,
-    network: { outputChannels: outputs },
-  });
-  const network = finetuneNetwork(config), plans = blobPlans(1);
-  const configuration = { ...plans.configurations["3d_fullres"], spacing: [1.1, 0.9, 1] as Dims3 };
-  return {
-    path: `model ${seed}`,
-    config,
-    network,
-    plans: { ...plans, transpose_forward: [1, 0, 2], transpose_backward: [1, 0, 2], orientation: "RAS" },
-    configuration,
-    labels: labelsOf(blobDataset),
-    dataset: blobDataset,
-    weights: tinyWeights(network, seed),
-    ...changes,
-  };
-}
-
-/** Axes of the file: x to the left, y down, z forward, with a slant. */
-const AFFINE: Affine = [-0.9, 0.05, 0, 40, 0, 0.1, 1.2, -30, 0.05, -1, 0.1, 22, 0, 0, 0, 1];
-
-/** Scans of noise with an empty rim. */
-async function writeScans(
-  folder: string,
-  shapes: readonly Dims3[],
-): Promise<{ id: string; images: string[] }[]> {
-  const scans: { id: string; images: string[] }[] = [];
-  for (const [i, shape] of shapes.entries()) {
-    const [d, h, w] = shape, values = noise(d * h * w, 90 + i);
-    const rim = (v: number, size: number) => v < 2 || v >= size - 1;
-    const data = values.map((value, at) =>
-      rim(Math.floor(at / (h * w)), d) || rim(Math.floor(at / w) % h, h) || rim(at % w, w) ? 0 : 100 + value
-    );
-    const path = `${folder}/scan${i}.nii.gz`;
-    await writeNifti(path, makeVolume(data, shape, AFFINE));
-    scans.push({ id: `scan${i}`, images: [path] });
-  }
-  return scans;
-}
+import { labelsOf, regionDataset } from "../finetune/tiny_finetune.ts";
+import { tinyModel, writeScans } from "./tiny_model.ts";
 
 /** What `<id>.nii.gz` should hold, put together from the parts in memory. */
 async function wantedLabels(one: FinetunedModel, images: readonly string[]): Promise<Uint8Array> {
@@ -112,7 +56,7 @@ gpuTest(
   "predictCases() writes labels on the grid of the file: resampled, un-cropped, transposed and turned back",
   () =>
     inFolder(async (folder) => {
-      const one = model(1);
+      const one = tinyModel(1);
       const [scan] = await writeScans(folder, [[14, 17, 15]]);
       const summary = await predictCases({ models: [one], cases: [scan], out: `${folder}/out` });
       assert.deepEqual(summary.cases.map(({ id, shape }) => [id, shape]), [["scan0", [14, 17, 15]]]);
@@ -133,7 +77,7 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const scans = await writeScans(folder, [[12, 11, 13], [9, 20, 10], [16, 9, 9], [7, 8, 18]]);
-      const models = [model(2), model(3)];
+      const models = [tinyModel(2), tinyModel(3)];
       const common = { models, cases: scans, saveProbabilities: true };
       const seen: PredictionProgress[] = [];
       await predictCases({ ...common, out: `${folder}/a`, jobs: 1, windowBatch: 1 });
@@ -166,7 +110,7 @@ gpuTest(
       await Deno.writeTextFile(scans[1].images[0], "no image");
       const changed: string[] = [];
       const summary = await predictCases({
-        models: [model(4, { labels: labelsOf(regionDataset) }, 2)],
+        models: [tinyModel(4, { labels: labelsOf(regionDataset) }, 2)],
         cases: scans,
         out: `${folder}/out`,
         mirror: false,
@@ -194,13 +138,13 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const [scan] = await writeScans(folder, [[12, 11, 13]]);
-      const other = model(5, { configuration: { ...model(5).configuration, spacing: [1, 1, 1] } });
+      const other = tinyModel(5, { configuration: { ...tinyModel(5).configuration, spacing: [1, 1, 1] } });
       const out = `${folder}/out`;
       const refused: [Parameters<typeof predictCases>[0], RegExp][] = [
         [{ models: [], cases: [scan], out }, /found no model/],
-        [{ models: [model(5), other], cases: [scan], out }, /their spacings differ/],
-        [{ models: [model(5)], cases: [], out }, /found no scans/],
-        [{ models: [model(5)], cases: [scan, scan], out }, /two scans named scan0/],
+        [{ models: [tinyModel(5), other], cases: [scan], out }, /their spacings differ/],
+        [{ models: [tinyModel(5)], cases: [], out }, /found no scans/],
+        [{ models: [tinyModel(5)], cases: [scan, scan], out }, /two scans named scan0/],
       ];
       for (const [options, message] of refused) {
         await assert.rejects(
@@ -209,6 +153,6 @@ gpuTest(
         );
       }
       const signal = AbortSignal.abort(new Error("enough"));
-      await assert.rejects(predictCases({ models: [model(5)], cases: [scan], out, signal }), /enough/);
+      await assert.rejects(predictCases({ models: [tinyModel(5)], cases: [scan], out, signal }), /enough/);
     }),
 );
