@@ -31,6 +31,7 @@ export {
   type ReadImageOptions,
 } from "./formats/mod.ts";
 export type { NiftiDatatype, NiftiGeometry } from "./formats/nifti/header.ts";
+export { writeLabelMap } from "./formats/nifti/write_label_map.ts";
 export { writeNifti, type WriteNiftiOptions } from "./formats/nifti/write_nifti.ts";
 export { axisCodes, reorient } from "./orientation.ts";
 export { findNonFinite } from "./find_non_finite.ts";

@@ -28,6 +28,7 @@ export { type BlockMask, expandMask, MaskError, sampleBlockMask, sampleRatio } f
 export { addOptimizer, type OptimizerNodes, type OptimizerRequest } from "./optimizer.ts";
 export { type ReconstructionPicture, reconstructionPicture } from "./picture.ts";
 export { describePlan, describePlanFor, type PlanDescription } from "./plan_report.ts";
+export * from "./predict/mod.ts";
 export { runPresets } from "./presets.ts";
 export { pretrain, PretrainError, type PretrainRequest } from "./pretrain.ts";
 export { resolveRunConfig, runConfigJsonSchema } from "./resolve_config.ts";
