@@ -39,6 +39,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "compare segmentations with reference segmentations",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
   },
+  compare: {
+    summary: "compare methods by their evaluations: one HTML file with figures, ranks and tests",
+    load: async () => (await import("./commands/compare.ts")).compareCommand,
+  },
   "plan-dataset": {
     summary: "check a labelled data set and plan its fine-tuning",
     load: async () => (await import("./commands/plan_dataset.ts")).planDatasetCommand,

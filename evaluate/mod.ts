@@ -53,3 +53,11 @@ export {
   writePostprocessing,
 } from "./postprocess/postprocess_folder.ts";
 export { applySteps, type PostprocessStep } from "./postprocess/steps.ts";
+export {
+  type BaselineComparison,
+  type MethodNumbers,
+  methodNumbers,
+  type MethodReportOptions,
+} from "./report/method_numbers.ts";
+export { writeMethodReport, type WrittenMethodReport } from "./report/write_method_report.ts";
+export { COMPARED_METRICS, type ComparedMetric, summaryScores } from "./report/summary_scores.ts";

@@ -2,13 +2,15 @@ import { nanMean, percentile } from "../mean.ts";
 import { kendallTau } from "../statistics/kendall_tau.ts";
 import { drawDatasets, RESAMPLES } from "./bootstrap.ts";
 import { rank, type RankOptions } from "./rank.ts";
-import { aggregateThenRank, meanScores, rankMeans, type ScoreTable } from "./score_table.ts";
+import { meanScores, rankMeans, type ScoreTable } from "./score_table.ts";
 
 /** Case scores of several methods on one data set. */
 export interface DatasetScores {
   readonly name: string;
   /** `[cases][methods]`, one value a case (`caseScore`). */
   readonly scores: ScoreTable;
+  /** Score of each method on the whole data set, for the table; the mean over cases when left out. */
+  readonly datasetScores?: readonly number[];
 }
 
 /** Where one method came in over all resamples. */
@@ -37,10 +39,10 @@ export interface RankStability {
   readonly datasets: readonly RankedDataset[];
   /** The methods ranked by their mean rank over data sets. */
   readonly aggregate: RankedDataset;
-  /** Mean over data sets of the rank by mean score, ties sharing the average rank: the number that a table shows. */
+  /** Mean over data sets of the rank by data set score, ties sharing the average rank: the number that a table shows. */
   readonly meanRanks: readonly number[];
-  /** Mean score of each method on each data set, `[data sets][methods]`. */
-  readonly meanScores: readonly (readonly number[])[];
+  /** Score of each method on each data set, `[data sets][methods]`. */
+  readonly datasetScores: readonly (readonly number[])[];
   readonly resamples: number;
   readonly seed: number;
 }
@@ -80,6 +82,7 @@ export function rankStability(options: RankStabilityOptions): RankStability {
   const smallest = { ties: "min", better } as const;
   const tables = datasets.map(({ scores }) => scores);
   const rerank = (ranks: readonly number[][]) => rank(meanScores(ranks), { ties: "min", better: "lower" });
+  const datasetScores = datasets.map((item) => item.datasetScores ?? meanScores(item.scores));
   const full = tables.map((table) => rankMeans(table, undefined, smallest));
   const perDataset: number[][][] = tables.map(() => []);
   const aggregate: number[][] = [];
@@ -93,8 +96,8 @@ export function rankStability(options: RankStabilityOptions): RankStability {
     methods,
     datasets: datasets.map(({ name }, i) => rankedDataset(name, full[i], perDataset[i])),
     aggregate: rankedDataset("all", rerank(full), aggregate),
-    meanRanks: aggregateThenRank(tables, undefined, { better }),
-    meanScores: tables.map((table) => meanScores(table)),
+    meanRanks: meanScores(datasetScores.map((scores) => rank(scores, { better }))),
+    datasetScores,
     resamples,
     seed,
   };
