@@ -133,9 +133,9 @@ export class Checker {
 function worstElement(actual: Values, expected: Values, atol: number, rtol: number) {
   let share = 0, index = -1, over = 0;
   for (let i = 0; i < actual.length; i++) {
-    if (actual[i] === expected[i]) continue; // also equal infinities and exact big integers
+    if (actual[i] === expected[i]) continue; // exact big integers
     const a = Number(actual[i]), b = Number(expected[i]);
-    if (Number.isNaN(a) && Number.isNaN(b)) continue;
+    if (a === b || Number.isNaN(a) && Number.isNaN(b)) continue; // also equal infinities
     const allowed = atol + rtol * Math.abs(b);
     const difference = Math.abs(a - b);
     let elementShare = difference / allowed;

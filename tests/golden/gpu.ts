@@ -19,8 +19,9 @@ export interface Fed {
   readonly data: Float32Array<ArrayBuffer>;
 }
 
-/** A recorded tensor as f32; integer labels become numbers. */
-export function recorded(group: GoldenGroup, ref: TensorRef): Fed {
+/** A recorded tensor as f32; integer labels become numbers. @throws {Error} when the case has no such tensor */
+export function recorded(group: GoldenGroup, ref: TensorRef | undefined): Fed {
+  if (ref === undefined) throw new Error("an input is not recorded");
   const { data, shape } = group.tensor(ref);
   return {
     shape,
@@ -188,16 +189,22 @@ export function compareOutputs(
     check.close(
       c.id,
       name,
-      subsample(result, elementCount(ref.shape)),
+      subsample(result, elementCount(ref.shape), notedStride(c)),
       tolerance ? { ...ref, tolerance } : ref,
     );
   }
 }
 
-/** Elements 0, k, 2k, ... so that `length` remain; the array itself when no k fits. */
-function subsample(values: Float32Array, length: number): Float32Array {
+/** The k of a note "every k-th element". */
+function notedStride(c: GoldenCase): number[] {
+  const found = /every (\d+)(?:st|nd|rd|th) element/.exec(String(c.notes ?? ""));
+  return found ? [Number(found[1])] : [];
+}
+
+/** Elements 0, k, 2k, ... so that `length` remain, k the noted one or what the lengths tell; the array itself when no k fits. */
+function subsample(values: Float32Array, length: number, noted: readonly number[]): Float32Array {
   if (values.length <= length || length === 0) return values;
-  const every = [Math.floor(values.length / length), Math.ceil(values.length / length)]
+  const every = [...noted, Math.floor(values.length / length), Math.ceil(values.length / length)]
     .find((k) => Math.ceil(values.length / k) === length);
   return every === undefined ? values : values.filter((_, i) => i % every === 0);
 }

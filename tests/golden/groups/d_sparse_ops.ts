@@ -32,6 +32,7 @@ export const layouts = ["dense-masked", "blocks"] as const;
 /** Compares every recorded sparse operation, then what happens with shapes that the reference refuses. */
 export async function run(group: GoldenGroup, check: Checker, layout: EncoderLayout): Promise<void> {
   await eachCase(group, check, async (c) => {
+    if (!/^sparse_/.test(c.op)) throw new Error(`unknown op ${c.op}`);
     const { grad_output, ...refs } = c.inputs;
     const { mask, ...inputs } = Object.fromEntries(
       Object.entries(refs).map(([name, ref]) => [name, recorded(group, ref)]),

@@ -1,19 +1,19 @@
 /** nnU-Net's segmentation loss, its terms and the gradient of the logits against recorded values. */
 import type { Value } from "../../../kernels/graph/graph.ts";
 import { diceCe, type DiceCeAttrs } from "../../../kernels/ops/dice_ce/op.ts";
+import { add } from "../../../kernels/ops/add/op.ts";
 import { deepSupervisionWeights, supervisedLoss } from "../../../train/finetune/segmentation_loss.ts";
-import { eachCase, FedGraph, recorded } from "../gpu.ts";
+import { compareOutputs, eachCase, FedGraph, recorded } from "../gpu.ts";
 import { type Checker, type GoldenCase, type GoldenGroup, goldenNumber } from "../support.ts";
 
 /** Compares the weights of deep supervision and every recorded loss. */
 export async function run(group: GoldenGroup, check: Checker): Promise<void> {
   const table = (group.manifest.deep_supervision_weights_by_number_of_outputs ?? {}) as Record<
     string,
-    number[]
+    unknown[]
   >;
   for (const [outputs, weights] of Object.entries(table)) {
-    const found = deepSupervisionWeights(Number(outputs));
-    check.closeValues(`weights of ${outputs} outputs`, "weights", found, weights, { atol: 0, rtol: 1e-14 });
+    compareWeights(check, `weights of ${outputs} outputs`, Number(outputs), weights);
   }
   await eachCase(group, check, async (c) => {
     if (c.op === "dc_and_ce_loss") return await runLoss(group, check, c);
@@ -24,47 +24,72 @@ export async function run(group: GoldenGroup, check: Checker): Promise<void> {
 
 /** One output: the loss, both terms, the gradient. */
 async function runLoss(group: GoldenGroup, check: Checker, c: GoldenCase): Promise<void> {
-  const { batch_dice, do_bg, smooth, ignore_label } = c.attributes;
-  const attrs: DiceCeAttrs = {
-    batchDice: batch_dice === true,
-    doBackground: do_bg === true,
-    smooth: goldenNumber(smooth),
-    diceWeight: Number(c.attributes.weight_dice ?? 1),
-    ceWeight: Number(c.attributes.weight_ce ?? 1),
-    ignoreLabel: (ignore_label ?? null) as number | null,
-  };
   const fed = new FedGraph();
   const logits = fed.input("logits", recorded(group, c.inputs.logits));
   const labels = fed.input("labels", recorded(group, c.inputs.target));
-  const [loss, terms] = fed.graph.apply(diceCe, [logits, labels], attrs);
+  const [loss, terms] = fed.graph.apply(diceCe, [logits, labels], lossOf(c));
   const found = await evaluate(fed, loss, new Map([["grad_logits", logits]]), terms);
   found.set("dice_term", found.get("terms")!.slice(0, 1));
   found.set("ce", found.get("terms")!.slice(1, 2));
   compare(check, c, found);
 }
 
+/** The recorded settings of one output's loss. */
+function lossOf({ attributes }: GoldenCase): DiceCeAttrs {
+  return {
+    batchDice: attributes.batch_dice === true,
+    doBackground: attributes.do_bg === true,
+    smooth: goldenNumber(attributes.smooth ?? 1e-5),
+    diceWeight: Number(attributes.weight_dice ?? 1),
+    ceWeight: Number(attributes.weight_ce ?? 1),
+    ignoreLabel: (attributes.ignore_label ?? null) as number | null,
+  };
+}
+
+/** Weights of deep supervision; of a single output, where the reference divides 0 by 0, wanted is 1. */
+function compareWeights(
+  check: Checker,
+  id: string,
+  outputs: number,
+  recordedWeights: readonly unknown[],
+): void {
+  const wanted = outputs === 1 ? [1] : recordedWeights.map(goldenNumber);
+  check.closeValues(id, "weights", deepSupervisionWeights(outputs), wanted, { atol: 0, rtol: 1e-14 });
+}
+
 /** Several outputs with their own labels; those of weight 0 must get no gradient. */
 async function runDeepSupervision(group: GoldenGroup, check: Checker, c: GoldenCase): Promise<void> {
-  const { sizes, weights, batch_dice, classes, smooth, do_bg, ignore_label } = c.attributes;
-  if (smooth !== 1e-5 || do_bg === true) throw new Error(`another loss: smooth ${smooth}, do_bg ${do_bg}`);
   const fed = new FedGraph();
-  const levels = (sizes as number[][]).map((_, i) => i);
+  const levels = (c.attributes.sizes as number[][]).map((_, i) => i);
   const outputs = levels.map((i) => fed.input(`logits${i}`, recorded(group, c.inputs[`logits${i}`])));
   const labels = levels.map((i) => fed.input(`target${i}`, recorded(group, c.inputs[`target${i}`])));
-  const used = deepSupervisionWeights(outputs.length);
-  check.closeValues(c.id, "weights", used, weights as number[], { atol: 0, rtol: 1e-14 });
-  const set = {
-    kind: "labels",
-    foreground: [],
-    outputs: Number(classes),
-    ignore: (ignore_label ?? null) as number | null,
-  } as const;
-  const loss = supervisedLoss(fed.graph, outputs, labels, set, { batchDice: batch_dice === true });
+  compareWeights(check, c.id, levels.length, c.attributes.weights as unknown[]);
+  const loss = deepLoss(fed, outputs, labels, c);
   const found = await evaluate(fed, loss, new Map(outputs.map((v, i) => [`grad_logits${i}`, v])));
   for (const i of c.attributes.outputs_without_gradient as number[]) {
     check.equal(c.id, `grad_logits${i} exists`, found.has(`grad_logits${i}`), false);
   }
   compare(check, c, found);
+}
+
+/** Fine-tuning's own loss; where another Dice is recorded than fine-tuning has, the sum of that one over outputs. */
+function deepLoss(fed: FedGraph, outputs: readonly Value[], labels: readonly Value[], c: GoldenCase): Value {
+  const { batchDice, ignoreLabel, ...dice } = lossOf(c);
+  if (!dice.doBackground && dice.smooth === 1e-5 && dice.diceWeight === 1 && dice.ceWeight === 1) {
+    const set = {
+      kind: "labels",
+      foreground: [],
+      outputs: Number(c.attributes.classes),
+      ignore: ignoreLabel,
+    } as const;
+    return supervisedLoss(fed.graph, outputs, labels, set, { batchDice });
+  }
+  const weights = deepSupervisionWeights(outputs.length);
+  return outputs.flatMap((logits, i): Value[] => {
+    if (weights[i] === 0) return [];
+    const [diceWeight, ceWeight] = [dice.diceWeight, dice.ceWeight].map((weight) => weight * weights[i]);
+    return [fed.graph.apply(diceCe, [logits, labels[i]], { ...lossOf(c), diceWeight, ceWeight })[0]];
+  }).reduce((a, b) => fed.graph.apply(add, [a, b], {})[0]);
 }
 
 /** The loss and the gradients of those of `wrt` that it depends on, from the GPU. */
@@ -87,11 +112,7 @@ async function evaluate(
 
 /** Every recorded output, and the loss against the one in float64. */
 function compare(check: Checker, c: GoldenCase, found: ReadonlyMap<string, Float32Array>): void {
-  for (const [name, ref] of Object.entries(c.outputs)) {
-    const values = found.get(name);
-    if (values) check.close(c.id, name, values, ref);
-    else check.miss(c.id, name, "nothing computes it");
-  }
+  compareOutputs(check, c, found);
   if (c.loss_f64 !== undefined) {
     check.closeNumber(c.id, "loss in float64", found.get("loss")![0], c.loss_f64, c.outputs.loss.tolerance);
   }

@@ -2,6 +2,7 @@ import { resampledShape, type ResampleOptions, separateZ } from "../../../data/r
 import { resampleLabels } from "../../../data/resample_labels.ts";
 import type { InterpolationOrder } from "../../../data/spline_axis.ts";
 import { type Dims3, voxelCount } from "../../../data/volume.ts";
+import { eachCase } from "../gpu.ts";
 import { resamplers } from "../resamplers.ts";
 import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
 
@@ -12,11 +13,11 @@ interface SpacingRow {
 
 /** Resampling of images (on the processor and on the GPU) and label maps, and the decision tables beside them. */
 export async function run(group: GoldenGroup, check: Checker): Promise<void> {
-  for (const golden of group.manifest.cases) {
-    if (golden.op === "resample_data" || golden.op === "resample_label_map") {
-      await resampleCase(group, golden, check);
-    } else check.miss(golden.id, golden.op, "unknown op");
-  }
+  await eachCase(group, check, async (golden) => {
+    const known = golden.op === "resample_data" || golden.op === "resample_label_map";
+    if (!known) throw new Error(`unknown op ${golden.op}`);
+    await resampleCase(group, golden, check);
+  });
   const decisions = (group.manifest.separate_z_decisions ?? []) as (SpacingRow & {
     force_separate_z: boolean | null;
     separate_z: boolean;

@@ -7,6 +7,7 @@ import {
 } from "../../../data/normalize.ts";
 import { preprocessArray } from "../../../data/preprocess_array.ts";
 import { type Dims3, voxelCount } from "../../../data/volume.ts";
+import { eachCase } from "../gpu.ts";
 import { type Resampler, resamplers } from "../resamplers.ts";
 import type { Checker, GoldenCase, GoldenGroup } from "../support.ts";
 
@@ -21,11 +22,11 @@ const OPS: Readonly<Record<string, CaseTest>> = {
 
 /** Cropping, normalisation and the whole chain of preprocessing, with resampling on the processor and on the GPU. */
 export async function run(group: GoldenGroup, check: Checker): Promise<void> {
-  for (const golden of group.manifest.cases) {
+  await eachCase(group, check, async (golden) => {
     const test = OPS[golden.op];
-    if (test) await test(group, golden, check);
-    else check.miss(golden.id, golden.op, "unknown op");
-  }
+    if (!test) throw new Error(`unknown op ${golden.op}`);
+    await test(group, golden, check);
+  });
 }
 
 function floats(group: GoldenGroup, golden: GoldenCase, name: string): { data: Float32Array; shape: Dims3 } {

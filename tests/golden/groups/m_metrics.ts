@@ -1,10 +1,12 @@
 import type { Dims3 } from "../../../data/volume.ts";
 import { slotPair } from "../../../evaluate/label_slots.ts";
+import { percentile } from "../../../evaluate/mean.ts";
 import { overlapMetrics, pairOverlap } from "../../../evaluate/overlap.ts";
 import { describeResamples } from "../../../evaluate/ranking/bootstrap.ts";
 import { rank } from "../../../evaluate/ranking/rank.ts";
 import {
   aggregateThenRank,
+  type Draw,
   meanRanks,
   meanScores,
   rankThenAggregate,
@@ -23,6 +25,7 @@ import {
 } from "../../../evaluate/surface/surface_distances.ts";
 import { surfelAreas } from "../../../evaluate/surface/surfel_areas.ts";
 import { classKey, type ClassMetrics, type EvaluatedClass } from "../../../evaluate/types.ts";
+import { dims3, eachCase } from "../gpu.ts";
 import { type Checker, type GoldenCase, type GoldenGroup, goldenNumber, type TensorRef } from "../support.ts";
 
 /** "All numbers float64; compare with rtol 1e-9 (counts exactly)", and what a distance of 0 may differ by. */
@@ -31,25 +34,34 @@ const TOLERANCE = { rtol: 1e-9, atol: 1e-12 };
 type Numbers = Readonly<Record<string, unknown>>;
 
 /** Compares metrics, averages and ranks; the tables of surfel areas are compared as well. */
-export function run(group: GoldenGroup, check: Checker): Promise<void> {
+export async function run(group: GoldenGroup, check: Checker): Promise<void> {
   const tables = (group.manifest.surfel_area_tables ?? {}) as Readonly<Record<string, number[]>>;
   for (const [spacing, areas] of Object.entries(tables)) {
     const found = surfelAreas(JSON.parse(spacing) as Dims3);
     check.closeValues("surfel areas", spacing, found, areas, TOLERANCE);
   }
-  for (const c of group.manifest.cases) {
+  await eachCase(group, check, (c) => {
     if (c.op === "nnunet_compute_metrics") overlapCase(group, c, check);
     else if (c.op === "surface_metrics") surfaceCase(group, c, check);
     else if (c.op === "nnunet_average") averageCase(c, check);
     else if (c.op === "rank_aggregation") rankCase(group, c, check);
-    else check.miss(c.id, "op", `unknown op ${c.op}`);
-  }
-  return Promise.resolve();
+    else throw new Error(`unknown op ${c.op}`);
+    return Promise.resolve();
+  });
 }
 
-function labelMap(group: GoldenGroup, ref: TensorRef): { data: Uint8Array; shape: Dims3 } {
+function labelMap(group: GoldenGroup, ref: TensorRef): { data: Uint16Array; shape: Dims3 } {
   const { data, shape } = group.tensor(ref);
-  return { data: Uint8Array.from(data as Uint8Array), shape: [shape[0], shape[1], shape[2]] };
+  return {
+    data: Uint16Array.from(data as ArrayLike<number>, Number),
+    shape: dims3(shape.slice(-3), "shape"),
+  };
+}
+
+/** A binary mask: 1 where the recorded one is not 0. */
+function binaryMask(group: GoldenGroup, ref: TensorRef): { data: Uint8Array; shape: Dims3 } {
+  const { data, shape } = labelMap(group, ref);
+  return { data: Uint8Array.from(data, (value) => value === 0 ? 0 : 1), shape };
 }
 
 /** Compares the recorded numbers that `found` has, and misses those that it lacks. */
@@ -70,15 +82,18 @@ function overlapCase(group: GoldenGroup, c: GoldenCase, check: Checker): void {
   );
   const expected = c.expected as Readonly<Record<string, Numbers>>;
   labels.forEach((label, i) => {
-    const key = Array.isArray(label) ? `[${label.join(", ")}]` : `${label}`;
-    compareNumbers(check, c.id, key, found[i], expected[key]);
+    const values = [label].flat();
+    const keys = [`${label}`, classKey(values), `[${values.join(", ")}]`];
+    const key = keys.find((name) => name in expected);
+    if (key === undefined) check.miss(c.id, keys[1], "nothing is recorded for this class");
+    else compareNumbers(check, c.id, key, found[i], expected[key]);
   });
   check.equal(c.id, "classes", Object.keys(expected).length, labels.length);
 }
 
 function surfaceCase(group: GoldenGroup, c: GoldenCase, check: Checker): void {
   const spacing = c.attributes.spacing_mm as unknown as Dims3;
-  const gt = labelMap(group, c.inputs.gt), pred = labelMap(group, c.inputs.pred);
+  const gt = binaryMask(group, c.inputs.gt), pred = binaryMask(group, c.inputs.pred);
   const expected = c.expected as Readonly<Record<"surface_distance" | "nnunet", Numbers>>;
   const classes = [{ name: "mask", values: [1] }];
   const options = { classes, ignore: null, spacing, tolerances: [1], surface: true };
@@ -146,28 +161,53 @@ function averageCase(c: GoldenCase, check: Checker): void {
 function rankCase(group: GoldenGroup, c: GoldenCase, check: Checker): void {
   const tables = c.scores as readonly ScoreTable[];
   const expected = c.expected as Readonly<Record<string, unknown>>;
-  const close = (what: string, actual: readonly number[], wanted: unknown) =>
-    check.closeValues(c.id, what, actual, wanted as number[], TOLERANCE);
-  const eachDataset = (what: string, compute: (table: ScoreTable) => number[]) =>
-    tables.forEach((table, i) => close(`${what} ${i}`, compute(table), (expected[what] as number[][])[i]));
-  eachDataset("mean_score", (table) => meanScores(table));
-  eachDataset("rank_of_mean_per_dataset", (table) => rank(meanScores(table)));
-  eachDataset("rank_of_mean_per_dataset_ties_min", (table) => rank(meanScores(table), { ties: "min" }));
-  eachDataset("mean_rank_over_cases_per_dataset", (table) => meanRanks(table));
-  close("aggregate_then_rank", aggregateThenRank(tables), expected.aggregate_then_rank);
-  close("rank_then_aggregate", rankThenAggregate(tables), expected.rank_then_aggregate);
-
-  const drawn = tables.map((_, i) => group.tensor(c.inputs[`bootstrap_indices_${i}`]));
-  const draws = Array.from(
-    { length: drawn[0].shape[0] },
-    (_, b) => drawn.map(({ data, shape }) => (data as Uint8Array).subarray(b * shape[1], (b + 1) * shape[1])),
+  const draws = recordedDraws(group, c, tables.length);
+  const resampled = new Map(
+    Object.entries(ORDERS).map(([name, order]) => [name, draws.map((draw) => order(tables, draw))]),
   );
-  const orders = { aggregate_then_rank: aggregateThenRank, rank_then_aggregate: rankThenAggregate };
-  for (const [name, order] of Object.entries(orders)) {
-    const resampled = draws.map((draw) => order(tables, draw));
-    check.close(c.id, `bootstrap ${name}`, resampled.flat(), c.outputs[`bootstrap_${name}`]);
-    compareResamples(check, c.id, resampled, expected[`bootstrap_summary_${name}`] as Numbers);
+  for (const [what, wanted] of Object.entries(expected)) {
+    const resamples = resampled.get(what.replace("bootstrap_summary_", ""));
+    if (what in EACH_DATASET) {
+      const found = tables.map(EACH_DATASET[what]);
+      check.closeValues(c.id, what, found.flat(), (wanted as number[][]).flat(), TOLERANCE);
+    } else if (what in ORDERS) {
+      check.closeValues(c.id, what, ORDERS[what](tables), wanted as number[], TOLERANCE);
+    } else if (resamples) compareResamples(check, c.id, resamples, wanted as Numbers);
+    else check.miss(c.id, what, "not computed");
   }
+  for (const [name, ref] of Object.entries(c.outputs)) {
+    const found = resampled.get(name.replace("bootstrap_", ""));
+    if (found) check.close(c.id, name, found.flat(), ref);
+    else check.miss(c.id, name, "not computed");
+  }
+}
+
+/** What is recorded of every data set. */
+const EACH_DATASET: Readonly<Record<string, (table: ScoreTable) => number[]>> = {
+  mean_score: (table) => meanScores(table),
+  rank_of_mean_per_dataset: (table) => rank(meanScores(table)),
+  rank_of_mean_per_dataset_ties_min: (table) => rank(meanScores(table), { ties: "min" }),
+  mean_rank_over_cases_per_dataset: (table) => meanRanks(table),
+};
+
+/** The two orders of ranking and aggregating. */
+const ORDERS: Readonly<Record<string, (tables: readonly ScoreTable[], draws?: readonly Draw[]) => number[]>> =
+  {
+    aggregate_then_rank: aggregateThenRank,
+    rank_then_aggregate: rankThenAggregate,
+  };
+
+/** Drawn cases, `[resamples][data sets]`. */
+function recordedDraws(group: GoldenGroup, c: GoldenCase, datasets: number): Draw[][] {
+  const drawn = Array.from({ length: datasets }, (_, i) => {
+    const { data, shape: [, cases] } = group.tensor(c.inputs[`bootstrap_indices_${i}`]);
+    const indices = Array.from(data as ArrayLike<number | bigint>, Number);
+    return Array.from(
+      { length: indices.length / cases },
+      (_, b) => indices.slice(b * cases, (b + 1) * cases),
+    );
+  });
+  return drawn[0].map((_, b) => drawn.map((draws) => draws[b]));
 }
 
 function compareResamples(check: Checker, id: string, resampled: number[][], expected: Numbers): void {
@@ -181,9 +221,15 @@ function compareResamples(check: Checker, id: string, resampled: number[][], exp
     fraction_strictly_best: described.map(({ strictlyBest }) => strictlyBest),
     last: resampled.at(-1)!,
   };
+  const numbered = (name: string): number[] | undefined => {
+    const [, what, number] = /^(first|percentile_)([\d.]+)$/.exec(name) ?? [];
+    if (what === "first") return resampled.slice(0, Number(number)).flat();
+    return what === undefined
+      ? undefined
+      : described.map((_, method) => percentile(resampled.map((row) => row[method]), Number(number)));
+  };
   for (const [name, value] of Object.entries(expected)) {
-    const first = /^first(\d+)$/.exec(name);
-    const actual = first ? resampled.slice(0, Number(first[1])).flat() : found[name];
+    const actual = found[name] ?? numbered(name);
     if (actual === undefined) check.miss(id, name, "not computed");
     else check.closeValues(id, name, actual, (value as number[]).flat(), TOLERANCE);
   }
