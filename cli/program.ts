@@ -43,6 +43,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "compare methods by their evaluations: one HTML file with figures, ranks and tests",
     load: async () => (await import("./commands/compare.ts")).compareCommand,
   },
+  postprocess: {
+    summary: "keep the largest components of segmentations where that helps",
+    load: async () => (await import("./commands/postprocess.ts")).postprocessCommand,
+  },
   "plan-dataset": {
     summary: "check a labelled data set and plan its fine-tuning",
     load: async () => (await import("./commands/plan_dataset.ts")).planDatasetCommand,

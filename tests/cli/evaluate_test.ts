@@ -99,3 +99,74 @@ Deno.test("evaluate refuses what it cannot use in one line", async () => {
     assert.match(stderr.trim(), message);
   }
 });
+
+Deno.test("postprocess finds steps on predictions with references and applies them", async () => {
+  using folder = temporaryFolder();
+  await writeDataset(folder.path);
+  const cwd = folder.path;
+  const found = await spawnSpark3d(
+    ["postprocess", "seg", "--labels", "labelsTr", "--save", "new/steps.json"],
+    { cwd },
+  );
+  assert.equal(found.code, 0, found.stderr);
+  assert.match(
+    found.stdout,
+    /^refused {2}foreground: Dice 0\.8667 -> 0\.8667\nrefused {2}left: .*\nnew\/steps\.json\n$/s,
+  );
+  const step = { kind: "keep-largest-component", name: "left", values: [1] };
+  await Deno.writeTextFile(`${cwd}/steps.json`, JSON.stringify({ steps: [step] }));
+  const applied = await spawnSpark3d([
+    "postprocess",
+    "seg",
+    "--apply",
+    "steps.json",
+    "--out",
+    "kept",
+    "--json",
+  ], { cwd });
+  assert.equal(applied.code, 0, applied.stderr);
+  assert.deepEqual(JSON.parse(applied.stdout), { ok: true, out: "kept", steps: [step], changed: [] });
+  assert.deepEqual([...Deno.readDirSync(`${cwd}/kept`)].map(({ name }) => name).sort(), [
+    "a.nii.gz",
+    "b.nii.gz",
+  ]);
+  const wrong = await spawnSpark3d(["postprocess", "seg", "--labels", "labelsTr"], { cwd });
+  assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
+  assert.match(wrong.stderr, /wanted --labels FOLDER --save FILE to find steps/);
+});
+
+Deno.test("compare writes a report from evaluations and refuses those that do not fit", async () => {
+  using folder = temporaryFolder();
+  await writeDataset(folder.path);
+  const cwd = folder.path;
+  await Deno.mkdir(`${cwd}/best`);
+  for (const id of ["a", "b"]) {
+    await Deno.copyFile(`${cwd}/labelsTr/${id}.nii.gz`, `${cwd}/best/${id}.nii.gz`);
+  }
+  for (const seg of ["seg", "best"]) {
+    const { code, stderr } = await spawnSpark3d(["evaluate", seg, "--labels", "labelsTr"], { cwd });
+    assert.equal(code, 0, stderr);
+  }
+  const args = ["compare", "ours=best", "theirs=seg/summary.json", "--out", "report", "--baseline", "theirs"];
+  const plain = await spawnSpark3d([...args, "--datasets", "made"], { cwd });
+  assert.equal(plain.code, 0, plain.stderr);
+  assert.match(
+    plain.stdout,
+    /^ours: Dice 1\.0000 .*, mean rank 1\ntheirs: Dice 0\.8667 .*, mean rank 2\nreport\/report\.html\n$/,
+  );
+  assert.match(await Deno.readTextFile(`${cwd}/report/report.html`), /<h3>made<\/h3>/);
+  const cases: [string[], number, RegExp][] = [
+    [["ours=best"], 2, /wanted at least two methods/],
+    [["ours=best", "theirs=seg", "--baseline", "x"], 2, /compare with x: found no such method/],
+    [["ours=best", "theirs=seg", "theirs=seg"], 2, /found 1 and 2 evaluations/],
+    [["ours=best", "theirs=seg", "--datasets", "p,q"], 2, /found 2 names/],
+    [["ours", "theirs=seg"], 2, /Expected METHOD=SUMMARY/],
+    [["ours=best", "theirs=none"], 1, /Cannot read none\/summary\.json: found no such file/],
+    [["ours=best", "theirs=dataset.json"], 1, /Cannot read dataset\.json: found no foreground_mean/],
+  ];
+  for (const [given, wanted, message] of cases) {
+    const { code, stdout, stderr } = await spawnSpark3d(["compare", ...given, "--out", "x"], { cwd });
+    assert.deepEqual([code, stdout], [wanted, ""], stderr);
+    assert.match(stderr, message);
+  }
+});
