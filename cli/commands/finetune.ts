@@ -172,7 +172,7 @@ async function startRun(
       output.document(config);
       return null;
     }
-    const { writePlans } = await import("../../data/nnunet/plans.ts");
+    const { readPlans, writePlans } = await import("../../data/nnunet/plans.ts");
     const { labelledStorePath } = await import("../../data/labelled/prepare_labelled.ts");
     const prepared = resolve(options.prepared ?? preparedFolder(dataset));
     const inputs: FinetuneInputs = {
@@ -185,14 +185,25 @@ async function startRun(
       validate: options.validate,
       spark3d: spark3dVersion,
     };
-    const run = { ...inputs, config, plans, labelled: planned.dataset, out, adapter: options.adapter };
+    await writePlans(join(out, PLANS_FILE), plans);
+    const stored = await readPlans(join(out, PLANS_FILE)); // as a resumed run reads them
+    const run = {
+      ...inputs,
+      config,
+      plans: stored,
+      labelled: planned.dataset,
+      out,
+      adapter: options.adapter,
+    };
     await prepareCases(run, output, signal);
     output.log(`run folder ${out}`);
-    await writePlans(join(out, PLANS_FILE), plans);
     await writeFinetuneInputs(out, config, inputs);
     return run;
   } catch (error) {
-    if (out !== null) await Deno.remove(out).catch(() => {}); // fails when something is in it, which then stays
+    if (out !== null) {
+      await Deno.remove(join(out, PLANS_FILE)).catch(() => {});
+      await Deno.remove(out).catch(() => {}); // fails when something is in it, which then stays
+    }
     throw error;
   }
 }
