@@ -30,7 +30,7 @@ export async function ensurePlans({ output, ...options }: EnsurePlansOptions): P
     ...options,
     prepared: options.prepared ?? preparedFolder(options.dataset),
     onExamine: ({ name, cases }) => {
-      output.log(`reading ${cases.length} cases of ${name}`);
+      output.log(`reading ${cases.length} ${cases.length === 1 ? "case" : "cases"} of ${name}`);
       bar = output.progress("check", cases.length);
     },
     onProgress: (done, total, id) => bar?.update(done, id, total),

@@ -69,7 +69,9 @@ function plannedText({ dataset, plans, plansFile, splits }: PlannedDataset): str
   const classes = labels.foreground.map((one) => one.name).join(", ");
   const folds = splits.map(({ train, val }) => `${train.length} + ${val.length}`).join(", ");
   return [
-    `${name}: ${cases.length} cases; ${channelNames.join(", ")}; ${labels.kind} ${classes}` +
+    `${name}: ${cases.length} ${cases.length === 1 ? "case" : "cases"}; ${
+      channelNames.join(", ")
+    }; ${labels.kind} ${classes}` +
     (labels.ignore === null ? "" : `; ignore label ${labels.ignore}`),
     plansText(plans),
     ...(splits.length > 0 ? [`folds (training + validation): ${folds}`] : []),

@@ -152,18 +152,16 @@ async function splitsOf(dataset: LabelledDataset, prepared: string) {
   const ids = dataset.cases.map(({ id }) => id);
   const source = await exists(path) ? path : await exists(given) ? given : null;
   if (source === null && ids.length < FOLDS) {
-    const warning = `${ids.length} cases are too few for ${FOLDS} folds: train on fold all, or write ${path}`;
+    const found = ids.length === 1 ? "1 case is" : `${ids.length} cases are`;
+    const warning = `${found} too few for ${FOLDS} folds: train on fold all, or write ${path}`;
     return { splits: [], warnings: [warning] };
   }
   const splits = source === null ? crossValidationSplits(ids) : await readSplits(source, ids);
   if (source !== path) await writeSplits(path, splits);
   const split = new Set(splits.flatMap(({ train, val }) => [...train, ...val]));
   const left = ids.filter((id) => !split.has(id));
-  const warnings = left.length === 0 ? [] : [
-    `${left.length} cases are in no fold of ${source}, the first is ${
-      left[0]
-    }: remove the file to split again`,
-  ];
+  const found = `${left.length} of ${ids.length} cases in no fold of ${source}, the first is ${left[0]}`;
+  const warnings = left.length === 0 ? [] : [`${found}: remove the file to split again`];
   return { splits, warnings };
 }
 

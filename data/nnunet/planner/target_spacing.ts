@@ -6,6 +6,8 @@ import { median, percentile } from "../percentile.ts";
 
 /** An axis counts as thick-sliced beyond this ratio of its spacing to the others', and of the others' sizes to its own. */
 const ANISOTROPY_THRESHOLD = 3;
+/** Spacings that agree in so many digits count as equal: headers hold float32, and 0.9999999 mm is no coarser axis than 0.9999998. */
+const SPACING_DIGITS = 5;
 
 /** Grid that a data set is resampled to. */
 export interface TargetGrid {
@@ -21,7 +23,8 @@ type Spacings = Pick<LabelledFingerprint, "spacings" | "shapes_after_crop">;
 
 /**
  * Target spacing, transposition and median shape of 3d_fullres: the median spacing; where slices are thick and few, the 10th percentile
- * along their axis, but not finer than the other axes. The axis of the largest spacing comes first.
+ * along their axis, but not finer than the other axes. The axis of the largest spacing comes first (the first of equals; nnU-Net
+ * compares all digits).
  *
  * @throws {RangeError} without cases
  * Source: nnU-Net v2 `ExperimentPlanner.determine_fullres_target_spacing` and `determine_transpose`
@@ -40,7 +43,8 @@ export function targetGrid(fingerprint: Spacings): TargetGrid {
     const fine = percentile(spacings.map((spacing) => spacing[worst]).sort((a, b) => a - b), 10);
     target[worst] = fine < coarsestOther ? coarsestOther + 1e-5 : fine;
   }
-  const forward = transposeForward(target);
+  const [d, h, w] = target.map((step) => Number(step.toPrecision(SPACING_DIGITS)));
+  const forward = transposeForward([d, h, w]);
   const medianShape = perAxisMedian(spacings.map((spacing, i) => resampledShape(shapes[i], spacing, target)));
   return {
     spacing: transposed(target, forward),

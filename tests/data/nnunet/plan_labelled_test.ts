@@ -114,7 +114,7 @@ Deno.test("planLabelled() honours splits_final.json of the prepared folder, then
     await writeSplits(`${folder}/d/splits_final.json`, own);
     const first = await planned(folder);
     assert.deepEqual(first.splits, own);
-    assert.match(first.warnings.join(), /1 cases are in no fold of .*the first is c4/);
+    assert.match(first.warnings.join(), /1 of 5 cases in no fold of .*the first is c4/);
     assert.deepEqual(await readSplits(`${folder}/p/splits_final.json`, ids), own);
     await writeSplits(`${folder}/p/splits_final.json`, [{ train: ["c4"], val: ["gone"] }]);
     await assert.rejects(planned(folder), /case gone in fold 0, which the data set lacks/);

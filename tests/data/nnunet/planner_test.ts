@@ -193,5 +193,8 @@ Deno.test("targetGrid() refines few thick slices to the 10th percentile, but not
   assert.deepEqual(grid(eleven.with(0, 0.5).with(1, 0.5)).spacing, [1 + 1e-5, 1, 1]);
   assert.deepEqual(grid([3, 3, 3]).spacing, [3, 1, 1]); // not more than three times the others
   assert.deepEqual(grid([5, 5, 5]).medianShape, [30, 200, 200]);
+  const rounded: Dims3 = [0.9999998807907104, 0.9999998807907104, 0.9999999403953552];
+  const noisy = targetGrid({ spacings: [rounded], shapes_after_crop: [[178, 135, 129]] });
+  assert.deepEqual([noisy.transposeForward, noisy.spacing], [[0, 1, 2], rounded]);
   assert.throws(() => grid([]), /found no case/);
 });
