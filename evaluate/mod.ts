@@ -61,3 +61,5 @@ export {
 } from "./report/method_numbers.ts";
 export { writeMethodReport, type WrittenMethodReport } from "./report/write_method_report.ts";
 export { COMPARED_METRICS, type ComparedMetric, summaryScores } from "./report/summary_scores.ts";
+export { type Curve, learningCurve, type LearningCurveOptions } from "./report/learning_curve.ts";
+export { type Figure, figureFile as svgFile } from "../data/report/figure.ts";

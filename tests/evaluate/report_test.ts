@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { hashRandom } from "../../data/random.ts";
 import {
   type EvaluationSummary,
+  learningCurve,
   methodNumbers,
   rankStability,
   summaryScores,
+  svgFile,
   writeMethodReport,
 } from "../../evaluate/mod.ts";
 import { boxPlots } from "../../evaluate/report/box_plots.ts";
@@ -163,4 +165,28 @@ Deno.test("summaryScores() pairs cases by id and refuses evaluations that do not
   assert.throws(compare(summary({ x: 0.1, z: 0.2 })), /on set: found case z with a or with b only/);
   assert.throws(compare(summary({ x: 0.1, y: 0.2 }, [1, 2])), /found classes 1 with a and \(1, 2\) with b/);
   assert.throws(compare(b, "NSD"), /found no NSD with a/);
+});
+
+Deno.test("learningCurve() places amounts on a logarithmic axis and higher scores higher", () => {
+  const point = (amount: number, mean: number) => ({ amount, mean, low: mean - 0.1, high: mean + 0.1 });
+  const figure = learningCurve({
+    name: "curve",
+    title: "Dice",
+    metric: "Dice",
+    amounts: "labelled cases",
+    curves: [
+      { method: "a <1>", points: [point(10, 0.8), point(1, 0.5), point(100, 0.9)] },
+      { method: "b", points: [point(1, NaN)] },
+    ],
+  });
+  const text = svgFile(figure);
+  parseWellFormed(text);
+  const circles = [...text.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/g)].map((match) =>
+    match.slice(1).map(Number)
+  );
+  assert.equal(circles.length, 3);
+  const [[x0, y0], [x1, y1], [x2, y2]] = circles;
+  assert.ok(Math.abs((x1 - x0) - (x2 - x1)) < 0.02 && x1 > x0);
+  assert.ok(Math.abs((y0 - y1) / (y1 - y2) - 3) < 0.01);
+  assert.deepEqual(figure.table.rows[0], ["a <1>", "10", "0.8000", "0.7000", "0.9000"]);
 });
