@@ -1,3 +1,4 @@
+import { DataError } from "../../errors.ts";
 import { roundHalfToEven } from "../../resample.ts";
 import { type Dims3, voxelCount } from "../../volume.ts";
 import type { LabelledFingerprint } from "../fingerprint.ts";
@@ -6,7 +7,8 @@ import type { ArchitecturePlan, ConfigurationPlan, Plans } from "../plans.ts";
 import { masksForNorm, normalizationScheme } from "./normalization.ts";
 import { type PlannedNetwork, planNetwork } from "./plan_network.ts";
 import { type PlannerName, PLANNERS } from "./planners.ts";
-import { perAxisMedian, targetGrid, transposed } from "./target_spacing.ts";
+import { perAxisMedian, type TargetGrid, targetGrid, transposed } from "./target_spacing.ts";
+import { planTopology } from "./topology.ts";
 
 /** What is planned for. */
 export interface ExperimentDemand {
@@ -32,6 +34,7 @@ const LOWRES_VOXELS = 1 / 2;
  * Plans 3d_fullres, and 3d_lowres with its cascade where the patch covers less than a quarter of the median case.
  *
  * @throws {RangeError} without cases
+ * @throws {DataError} for single slices, and cases too small to be halved once
  * Source: nnU-Net v2 `ExperimentPlanner.plan_experiment`
  */
 export function planExperiment(demand: ExperimentDemand): Plans {
@@ -41,6 +44,7 @@ export function planExperiment(demand: ExperimentDemand): Plans {
   const plansName = planner.plansName + (gpuMemoryGb === planner.nominalGb ? "" : `_${gpuMemoryGb}GB`);
   const grid = targetGrid(fingerprint);
   const cases = fingerprint.spacings.length;
+  requirePoolable(demand.name, grid);
   const network = (spacing: Dims3, medianShape: Dims3, voxels: number): PlannedNetwork =>
     planNetwork({
       spacing,
@@ -103,6 +107,19 @@ export function planExperiment(demand: ExperimentDemand): Plans {
     foreground_intensity_properties_per_channel: fingerprint.foreground_intensity_properties_per_channel,
     ...(reoriented ? { orientation: "RAS" } : {}),
   };
+}
+
+function requirePoolable(name: string, { spacing, medianShape }: TargetGrid): void {
+  const slices = medianShape[0] <= 1;
+  if (!slices && planTopology(spacing, medianShape).strides.length > 1) return;
+  const remedy = slices ? "two-dimensional data cannot be planned" : "choose larger images";
+  throw new DataError({
+    file: name,
+    action: "plan",
+    found: `a median case of ${medianShape.join("x")} voxels`,
+    wanted: "volumes that a network can halve, of 8 voxels along two axes at least",
+    remedy,
+  });
 }
 
 interface Lowres {

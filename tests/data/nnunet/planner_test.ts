@@ -139,6 +139,21 @@ Deno.test("planExperiment() drops 3d_lowres unless it halves the voxels", () => 
   assert.equal(plans.configurations["3d_fullres"].batch_dice, false);
 });
 
+Deno.test("planExperiment() refuses single slices and volumes that no network can halve", () => {
+  assert.throws(
+    () => experiment({ spacing: [999, 1, 1], shape: [1, 512, 512] }),
+    /Cannot plan Dataset001_Test: found a median case of 1x512x512 voxels, .*: two-dimensional data/,
+  );
+  assert.throws(
+    () => experiment({ spacing: [1, 1, 1], shape: [7, 7, 7] }),
+    /7x7x7 voxels, .*: choose larger images/,
+  );
+  const { strides } =
+    experiment({ spacing: [1, 1, 1], shape: [4, 8, 8] }).configurations["3d_fullres"].architecture
+      .arch_kwargs;
+  assert.deepEqual(strides, [[1, 1, 1], [1, 2, 2]]);
+});
+
 Deno.test("planExperiment() transposes the coarsest axis to the front and names memory, reader and masks", () => {
   const plans = experiment({
     spacing: [0.8125, 0.8125, 2.5],
