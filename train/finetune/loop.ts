@@ -1,5 +1,7 @@
 import { writeJsonAtomic } from "../../data/atomic.ts";
+import { DataError } from "../../data/errors.ts";
 import { createLabelledLoader, type CropLoader, type LoadedCrop } from "../../data/labelled/loader.ts";
+import { openLabelledStore } from "../../data/labelled/store.ts";
 import { type LabelSet, parseLabels } from "../../data/nnunet/labels.ts";
 import { type Plans, writePlans } from "../../data/nnunet/plans.ts";
 import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
@@ -53,6 +55,7 @@ export interface FinetuneLoopRequest extends LoopRequest<FinetuneConfig> {
  * @throws {DataError | DeviceError | LimitError | CheckpointError | TransferError} when data, device or checkpoint fail
  */
 export async function runFinetuning(request: FinetuneLoopRequest): Promise<FinetuneSummary> {
+  requireCases(request);
   const done = await openRunFolder<FinetuneSummary>(request);
   if (done) return done;
   let loop: FinetuneLoop | undefined;
@@ -60,6 +63,22 @@ export async function runFinetuning(request: FinetuneLoopRequest): Promise<Finet
     return await runLogged(request, (log, emit) => loop = new FinetuneLoop(request, log, emit));
   } finally {
     loop?.[Symbol.dispose]();
+  }
+}
+
+/** @throws {DataError} when the fold or the store lacks cases */
+function requireCases({ store, cases, config: { fold } }: FinetuneLoopRequest): void {
+  using opened = openLabelledStore(store);
+  for (const id of [...cases.train, ...cases.val]) opened.case(id);
+  for (const [part, purpose] of [["train", "train on"], ["val", "validate"]] as const) {
+    if (cases[part].length > 0) continue;
+    throw new DataError({
+      file: store,
+      action: "train on",
+      found: `no cases to ${purpose} in fold ${fold}`,
+      wanted: "at least one",
+      remedy: "use another fold, or all",
+    });
   }
 }
 
