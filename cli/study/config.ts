@@ -42,10 +42,24 @@ export const studyConfigSchema = z.strictObject({
   unlabelled: z.string().nullable().default(null).describe(
     "folder of real unlabelled volumes that join the generated ones in pre-training; must not hold the labelled head",
   ),
-  pretraining: settings.default({}).describe(
-    "settings of pre-training, over the preset demo; the method sets network.kind",
-  ),
-  finetuning: settings.default({}).describe("settings of every fine-tuning run, over the preset demo"),
+  pretraining: settings.default({
+    patch: [32, 32, 32],
+    batch: { size: 2 },
+    epochs: 25,
+    stepsPerEpoch: 100,
+    validation: { patches: 24, everyEpochs: 5 },
+    checkpointEveryEpochs: 5,
+    metricsEvery: 25,
+  }).describe("settings of pre-training, over the preset demo; the method sets network.kind"),
+  finetuning: settings.default({
+    epochs: 6,
+    stepsPerEpoch: 50,
+    validationSteps: 4,
+    batch: { size: 2, micro: 2 },
+    schedule: { kind: "warmup", warmupEpochs: 1 },
+    optimizer: { kind: "adamw", lr: 2e-2, weightDecay: 1e-2 },
+    metricsEvery: 25,
+  }).describe("settings of every fine-tuning run, over the preset demo"),
   fromScratch: settings.default({}).describe("settings that differ without pre-training"),
   fromPretrained: settings.default({}).describe("settings that differ with pre-training"),
   transferDecoder: z.boolean().default(false),
