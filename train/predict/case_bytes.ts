@@ -22,6 +22,7 @@ export async function caseBytes(
   const along = (values: Dims3): Dims3 => [values[a], values[b], values[c]];
   const target = configuration.spacing ?? along(spacing);
   const resampled = resampledShape(along(shape), along(spacing), target);
-  const read = COPIES * voxelCount(shape), made = RESAMPLED_COPIES * voxelCount(resampled);
+  const unchanged = resampled.every((size, axis) => size === along(shape)[axis]);
+  const read = COPIES * voxelCount(shape), made = unchanged ? 0 : RESAMPLED_COPIES * voxelCount(resampled);
   return 4 * images.length * (read + made);
 }

@@ -5,7 +5,14 @@ import { cast } from "../../kernels/ops/cast/op.ts";
 import { mirror } from "../../kernels/ops/window/mirror.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
-import { type Dims3, tensor, type TensorSpec, type TuningTable } from "../../kernels/spec.ts";
+import {
+  type DeviceFacts,
+  type Dims3,
+  type Plan,
+  tensor,
+  type TensorSpec,
+  type TuningTable,
+} from "../../kernels/spec.ts";
 import type { NetworkConfig } from "../../model/config.ts";
 import { resEncUNet } from "../../model/unet.ts";
 import { PredictionError } from "./errors.ts";
@@ -23,6 +30,26 @@ export interface WindowNetworkOptions {
   /** Storage of activations, f32 when left out. */
   readonly precision?: "f32" | "f16";
   readonly tuning?: TuningTable;
+}
+
+/**
+ * Plans a network on one window, mirrored along flagged axes: inputs `window` and `mirrored`, output `logits`.
+ *
+ * @throws {ConfigError} when network and patch do not fit
+ * @throws {LimitError} when a tensor exceeds the device
+ */
+export function planWindow(
+  { network, patch, precision, tuning }: Omit<WindowNetworkOptions, "folds">,
+  device: DeviceFacts,
+): { readonly graph: Graph; readonly plan: Plan } {
+  const graph = new Graph();
+  const window = graph.input("window", tensor([1, network.inputChannels, ...patch]));
+  const flags = graph.input("mirrored", tensor([3], "i32"));
+  let [x] = graph.apply(mirror, [window, flags], {});
+  if (precision === "f16") [x] = graph.apply(cast, [x], { to: "f16" });
+  const [logits] = resEncUNet(new Scope(graph), x, { ...network, deepSupervision: false }).outputs;
+  graph.output("logits", logits);
+  return { graph, plan: compile(graph, { device, phases: { window: [logits] }, tuning }) };
 }
 
 /**
@@ -50,15 +77,7 @@ export class WindowNetwork implements Disposable {
    * @throws {DeviceError} when memory runs out
    */
   static async create(gpu: Gpu, options: WindowNetworkOptions): Promise<WindowNetwork> {
-    const config = { ...options.network, deepSupervision: false };
-    const graph = new Graph();
-    const window = graph.input("window", tensor([1, config.inputChannels, ...options.patch]));
-    const flags = graph.input("mirrored", tensor([3], "i32"));
-    let [x] = graph.apply(mirror, [window, flags], {});
-    if (options.precision === "f16") [x] = graph.apply(cast, [x], { to: "f16" });
-    const [logits] = resEncUNet(new Scope(graph), x, config).outputs;
-    graph.output("logits", logits);
-    const plan = compile(graph, { device: gpu.facts, phases: { window: [logits] }, tuning: options.tuning });
+    const { graph, plan } = planWindow(options, gpu.facts);
     verifyPlan(plan, gpu.facts);
     for (const weights of options.folds) checkWeights(graph, weights);
     const executor = await Executor.create(gpu, plan);

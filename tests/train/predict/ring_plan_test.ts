@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { LimitError } from "../../../kernels/errors.ts";
 import type { Dims3 } from "../../../kernels/spec.ts";
+import { networkPreset } from "../../../model/config.ts";
+import { GPU_MEMORY_BYTES } from "../../../train/predict/stream_volume.ts";
+import { planWindow } from "../../../train/predict/window_network.ts";
+import { plainDevice } from "../../support/device_facts.ts";
 import { planRings, type RingPlan } from "../../../train/predict/ring_plan.ts";
 import { samplingAxes } from "../../../train/predict/sampling_axis.ts";
 import { windowGrid } from "../../../train/predict/windows.ts";
@@ -99,4 +103,24 @@ Deno.test("planRings() takes several passes where memory is short, and refuses w
   assert.ok(tight.passes.length >= 3);
   assert.ok(tight.deviceBytes <= whole.deviceBytes / 3);
   assert.throws(() => plan({ ...small, memoryBytes: 1000 }), LimitError);
+});
+
+Deno.test("a ResEnc-L window and the rings of 512 x 512 x 800 voxels fit 4 GiB together", () => {
+  const device = { ...plainDevice, maxBinding: 2 * GIB, maxBuffer: 2 * GIB, f16: true };
+  const patch: Dims3 = [96, 160, 160], shape: Dims3 = [800, 512, 512];
+  const figures = (["f32", "f16"] as const).map((precision) => {
+    const network = networkPreset("resenc-l", { outputChannels: 12 });
+    const window = planWindow({ network, patch, precision }, device).plan.report.peakBytes;
+    const { rings } = plan({
+      shape,
+      target: shape,
+      patch,
+      channels: 12,
+      memoryBytes: GPU_MEMORY_BYTES - window,
+    });
+    assert.equal(rings.passes.length, 1);
+    assert.ok(window + rings.deviceBytes <= GPU_MEMORY_BYTES);
+    return window;
+  });
+  assert.ok(figures[1] < figures[0]);
 });
