@@ -21,6 +21,7 @@ import { copyCase, fmaCase, measureRoofline } from "./roofline.ts";
 import { hostCost } from "./host_cost.ts";
 import { benchKernels, familiesWith, toRecord } from "./kernels.ts";
 import { type BenchRecord, machineFacts, TABLE_HEADER, tableRow } from "./record.ts";
+import { runMain } from "./run_main.ts";
 import { savedResults, saveResults } from "./save_results.ts";
 import { benchStep } from "./step.ts";
 import { validateCase } from "./validate.ts";
@@ -138,10 +139,5 @@ export async function runBench(args: readonly string[]): Promise<number> {
 
 if (import.meta.main) {
   if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", Deno.env.get("TMPDIR") ?? "/tmp");
-  try {
-    Deno.exit(await runBench(Deno.args));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(1);
-  }
+  await runMain(runBench);
 }

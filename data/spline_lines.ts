@@ -41,13 +41,13 @@ export function resizeTiles(
   order: 1 | 3,
 ): void {
   const { input, step } = size, row = LINES_PER_TILE;
+  const fillTile = order === 3 ? filterTile : copyTile;
   const tile = new Float64Array((input + 2 * PADDING) * row);
   for (let o = 0; o < size.outer; o++) {
     for (let line = 0; line < step; line += row) {
       const lines = Math.min(row, step - line);
       const from = o * input * step + line;
-      if (order === 3) filterTile(tile, data, from, lines, size);
-      else copyTile(tile, data, from, lines, size);
+      fillTile(tile, data, from, lines, size);
       let to = o * size.output * step + line;
       for (let out = 0; out < size.output; out++, to += step) {
         const a = weights[4 * out], b = weights[4 * out + 1];
@@ -61,14 +61,17 @@ export function resizeTiles(
   }
 }
 
-/** B-spline coefficients (over the gain) of a tile's lines and of `PADDING` samples beyond either end. */
-function filterTile(
+/** Fills a tile from `lines` neighbouring lines that begin at `from`, and `PADDING` samples beyond either end of each. */
+type FillTile = (
   tile: Float64Array,
   data: Float32Array,
   from: number,
   lines: number,
-  { input, step }: LineSizes,
-): void {
+  sizes: LineSizes,
+) => void;
+
+/** B-spline coefficients (over the gain) of the lines. */
+const filterTile: FillTile = (tile, data, from, lines, { input, step }) => {
   const row = LINES_PER_TILE, last = from + (input - 1) * step;
   for (let l = 0; l < lines; l++) tile[l] = tile[row + l] = CONSTANT * data[from + l];
   let at = PADDING * row;
@@ -83,21 +86,15 @@ function filterTile(
   for (; at >= 0; at -= row) {
     for (let l = 0; l < lines; l++) tile[at + l] = POLE * (tile[at + row + l] - tile[at + l]);
   }
-}
+};
 
-/** Samples of a tile's lines, the edge ones repeated. */
-function copyTile(
-  tile: Float64Array,
-  data: Float32Array,
-  from: number,
-  lines: number,
-  { input, step }: LineSizes,
-): void {
+/** Samples of the lines, the edge ones repeated. */
+const copyTile: FillTile = (tile, data, from, lines, { input, step }) => {
   for (let i = -PADDING; i < input + PADDING; i++) {
     const at = (i + PADDING) * LINES_PER_TILE, start = from + Math.min(Math.max(i, 0), input - 1) * step;
     for (let l = 0; l < lines; l++) tile[at + l] = data[start + l];
   }
-}
+};
 
 /**
  * Resizes lines along the last axis, `[ROWS, padded samples]` at a time; the last rows are computed again rather than fewer at once.

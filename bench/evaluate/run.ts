@@ -7,6 +7,7 @@
  */
 import { caseMetrics } from "../../evaluate/case_metrics.ts";
 import { machineFacts, median } from "../record.ts";
+import { runMain } from "../run_main.ts";
 import { labelMapPair } from "./label_maps.ts";
 
 /** Longest times wanted for 256^3 with 11 classes, ms. */
@@ -63,10 +64,5 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  try {
-    Deno.exit(await main(Deno.args));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(error instanceof RangeError ? 2 : 1);
-  }
+  await runMain(main, RangeError);
 }

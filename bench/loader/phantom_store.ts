@@ -3,6 +3,7 @@ import { generatePhantom } from "../../data/phantom/mod.ts";
 import { type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import type { Dims3 } from "../../data/volume.ts";
 import { type Compression, type StoredType, writeZarrArray } from "../../data/zarr/mod.ts";
+import { storeIndex } from "../../tests/support/store_index.ts";
 
 /** Volumes of every phantom: links to one array, so that the loader opens as many files as in a large store. */
 const LINKS = 50;
@@ -38,16 +39,5 @@ export async function writeHeadStore(
       volumes.push({ id, subject: `s${i}`, modality: "T1w", path, shape, spacing: [1, 1, 1], ...stored });
     }
   }
-  await writeStoreIndex(store, {
-    format: "spark3d-store",
-    version: 2,
-    collection: "heads",
-    configuration: "onemmiso",
-    dtype,
-    compression,
-    orientation: "RAS",
-    volumes,
-    rejected: [],
-    split: { train: images.map((_, i) => `s${i}`), val: [] },
-  });
+  await writeStoreIndex(store, storeIndex(volumes, { collection: "heads", dtype, compression }));
 }

@@ -11,6 +11,7 @@ import { chooseClock } from "../clock.ts";
 import { contents } from "../data.ts";
 import { machineFacts } from "../record.ts";
 import { measureRoofline } from "../roofline.ts";
+import { runMain } from "../run_main.ts";
 import { savedResults, saveResults } from "../save_results.ts";
 import { validateCase } from "../validate.ts";
 import { ArgumentError, parsePeerArguments, PEERS_USAGE } from "./arguments.ts";
@@ -126,10 +127,5 @@ if (import.meta.main) {
   if (!Deno.env.get("XDG_RUNTIME_DIR")) {
     Deno.env.set("XDG_RUNTIME_DIR", Deno.env.get("TMPDIR") ?? "/tmp");
   }
-  try {
-    Deno.exit(await runPeers(Deno.args));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(error instanceof ArgumentError ? 2 : 1);
-  }
+  await runMain(runPeers, ArgumentError);
 }

@@ -8,6 +8,7 @@
 import { parseRecords } from "../compare.ts";
 import { fromFileUrl } from "../paths.ts";
 import { machineFacts } from "../record.ts";
+import { runMain } from "../run_main.ts";
 import { savedResults, saveResults } from "../save_results.ts";
 import {
   BESIDE_USAGE,
@@ -122,10 +123,5 @@ export async function runBeside(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  try {
-    Deno.exit(await runBeside(Deno.args));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(error instanceof BesideOptionError ? 2 : 1);
-  }
+  await runMain(runBeside, BesideOptionError);
 }

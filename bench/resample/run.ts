@@ -9,6 +9,7 @@ import { resampledShape, separateZ } from "../../data/resample.ts";
 import { voxelCount } from "../../data/volume.ts";
 import { fromFileUrl } from "../paths.ts";
 import { machineFacts } from "../record.ts";
+import { runMain } from "../run_main.ts";
 import { caseImage, CASES, type ResampleCase } from "./cases.ts";
 import { AGREEMENT, compareAnswers } from "./compare.ts";
 import type { ResampleAnswer, ResampleJob } from "./job.ts";
@@ -120,10 +121,5 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  try {
-    Deno.exit(await main(Deno.args));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(error instanceof RangeError ? 2 : 1);
-  }
+  await runMain(main, RangeError);
 }

@@ -1,31 +1,26 @@
 import assert from "node:assert/strict";
 import { readStoreIndex, type StoreIndex, writeStoreIndex } from "../../data/store_index.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
+import { storeIndex } from "../support/store_index.ts";
 
 const sha256 = "0123456789abcdef".repeat(4);
 
-const index: StoreIndex = {
-  format: "spark3d-store",
-  version: 2,
-  collection: "c",
-  configuration: "onemmiso",
+const volumes = ["a", "b"].map((id) => ({
+  id,
+  subject: `s${id}`,
+  modality: "T1w",
+  path: `${id}.zarr`,
+  shape: [2, 3, 4] as const,
+  spacing: [1, 0.5, 2] as const,
+  bytes: 48,
+  sha256,
+  ...(id === "a" ? { masks: { anatomy: { path: "a__anat.zarr", bytes: 24, sha256 } } } : {}),
+}));
+
+const index = storeIndex(volumes, {
   dtype: "float16",
-  compression: "none",
-  orientation: "RAS",
-  volumes: ["a", "b"].map((id) => ({
-    id,
-    subject: `s${id}`,
-    modality: "T1w",
-    path: `${id}.zarr`,
-    shape: [2, 3, 4] as const,
-    spacing: [1, 0.5, 2] as const,
-    bytes: 48,
-    sha256,
-    ...(id === "a" ? { masks: { anatomy: { path: "a__anat.zarr", bytes: 24, sha256 } } } : {}),
-  })),
   rejected: [{ id: "r", file: "r.nii", reason: 'found "nothing"\nat all' }],
-  split: { train: ["sa", "sb"], val: [] },
-};
+});
 
 Deno.test("writeStoreIndex() writes one line for a volume, and readStoreIndex() gives back what was written", () =>
   withFolder(async (folder) => {

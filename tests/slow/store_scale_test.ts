@@ -5,6 +5,7 @@ import { type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import { preparedPaths } from "../../data/store_paths.ts";
 import { verifyStore } from "../../data/verify_store.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
+import { storeIndex } from "../support/store_index.ts";
 
 const MODALITIES = ["T1w", "T2w", "FLAIR"];
 
@@ -41,18 +42,7 @@ async function writeIndex(store: string, count: number): Promise<void> {
     sha256: `${i}`.padStart(64, "0"),
   }));
   const subjects = [...new Set(volumes.map(({ subject }) => subject))];
-  await writeStoreIndex(store, {
-    format: "spark3d-store",
-    version: 2,
-    collection: "c",
-    configuration: "onemmiso",
-    dtype: "float16",
-    compression: "none",
-    orientation: "RAS",
-    volumes,
-    rejected: [],
-    split: { train: subjects.slice(100), val: subjects.slice(0, 100) },
-  });
+  await writeStoreIndex(store, storeIndex(volumes, { dtype: "float16", val: subjects.slice(0, 100) }));
 }
 
 /** Best time of three, in milliseconds. */

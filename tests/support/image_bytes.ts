@@ -1,12 +1,9 @@
 /** NRRD, MetaImage and DICOM files for tests, written from the published layouts. */
+import { joinBytes } from "./join_bytes.ts";
 
 /** A text header and what follows it. */
 export function withHeader(header: string, voxels: Uint8Array): Uint8Array {
-  const text = new TextEncoder().encode(header);
-  const bytes = new Uint8Array(text.length + voxels.length);
-  bytes.set(text);
-  bytes.set(voxels, text.length);
-  return bytes;
+  return joinBytes(new TextEncoder().encode(header), voxels);
 }
 
 /** A NRRD file with these fields, a blank line and the voxels. */
@@ -99,15 +96,5 @@ export function dicomBytes({ series, instance, size, spacing, position, pixels }
   new DataView(groupLength.buffer).setUint32(8, metaBytes, true);
   const magic = new Uint8Array(132);
   magic.set(new TextEncoder().encode("DICM"), 128);
-  return joined([magic, groupLength, ...parts]);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joinBytes(magic, groupLength, ...parts);
 }

@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { hashRandom, type Rng } from "../../data/random.ts";
+import { joinBytes } from "./join_bytes.ts";
 import { niftiBytes } from "./nifti_bytes.ts";
 
 /** A file that may be NIfTI, made from a valid one. */
@@ -183,11 +184,11 @@ function changeBytes(rng: Rng, bytes: Uint8Array): [Uint8Array, string] {
     case 0:
       return [bytes.slice(0, at), `cut at ${at}`];
     case 1:
-      return [joined([bytes.slice(0, at), bytes.slice(at + some)]), `${some} bytes lost at ${at}`];
+      return [joinBytes(bytes.slice(0, at), bytes.slice(at + some)), `${some} bytes lost at ${at}`];
     case 2:
-      return [joined([bytes.slice(0, at + some), bytes.slice(at)]), `${some} bytes twice at ${at}`];
+      return [joinBytes(bytes.slice(0, at + some), bytes.slice(at)), `${some} bytes twice at ${at}`];
     case 3:
-      return [joined([bytes, randomBytes(rng, some)]), `${some} bytes more`];
+      return [joinBytes(bytes, randomBytes(rng, some)), `${some} bytes more`];
     case 4: {
       const copy = bytes.slice();
       copy.set(randomBytes(rng, Math.min(some, bytes.length - at)), at);
@@ -208,13 +209,13 @@ function packUp(rng: Rng, bytes: Uint8Array): [Uint8Array, string] {
   const story: string[] = [];
   let content = bytes;
   if (below(rng, 20) === 0) {
-    content = joined([bytes, new Uint8Array(4 << 20)]);
+    content = joinBytes(bytes, new Uint8Array(4 << 20));
     story.push("4 MiB of zeros behind");
   }
   const cut = below(rng, 4) === 0 ? below(rng, content.length + 1) : 0;
   const level = below(rng, 10);
   const members = [content.slice(0, cut), content.slice(cut)].slice(cut === 0 ? 1 : 0);
-  let stream = joined(members.map((member) => new Uint8Array(gzipSync(member, { level }))));
+  let stream = joinBytes(...members.map((member) => new Uint8Array(gzipSync(member, { level }))));
   story.push(`${members.length} members of level ${level}`);
   for (let i = below(rng, 3); i > 0; i--) {
     const [changed, what] = changeBytes(rng, stream);
@@ -226,14 +227,4 @@ function packUp(rng: Rng, bytes: Uint8Array): [Uint8Array, string] {
 
 function randomBytes(rng: Rng, count: number): Uint8Array {
   return Uint8Array.from({ length: count }, () => below(rng, 256));
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -1,6 +1,7 @@
 import { type StoredMask, type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import { type Dims3, voxelCount } from "../../data/volume.ts";
 import { type Compression, type StoredType, writeZarrArray } from "../../data/zarr/mod.ts";
+import { storeIndex } from "./store_index.ts";
 
 /** A volume to be made: its values are its index in the list times 1000 plus the number of the voxel. */
 export interface SmallVolume {
@@ -34,19 +35,7 @@ export async function writeSmallStore(
       ...(anatomy ? { masks: { anatomy: await writeMask(store, mask, shape, anatomy, compression) } } : {}),
     });
   }
-  const subjects = [...new Set(volumes.map(({ subject }) => subject))];
-  await writeStoreIndex(store, {
-    format: "spark3d-store",
-    version: 2,
-    collection: "c",
-    configuration: "onemmiso",
-    dtype,
-    compression,
-    orientation: "RAS",
-    volumes,
-    rejected: [],
-    split: { train: subjects.filter((subject) => !val.includes(subject)), val },
-  });
+  await writeStoreIndex(store, storeIndex(volumes, { dtype, compression, val }));
   return volumes;
 }
 

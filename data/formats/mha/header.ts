@@ -1,10 +1,8 @@
 import { DataError } from "../../errors.ts";
-import { columnNorms, type Dims3, voxelCount } from "../../volume.ts";
-import { checkSize } from "../check_size.ts";
-import { gridAffine, LPS_SIGNS } from "../grid_affine.ts";
-import { gridWarnings } from "../grid_warnings.ts";
+import { describeGrid } from "../describe_grid.ts";
+import { LPS_SIGNS } from "../grid_affine.ts";
 import type { ImageHeader } from "../image_header.ts";
-import { SCALAR_BYTES, type ScalarType } from "../scalar_types.ts";
+import type { ScalarType } from "../scalar_types.ts";
 import { readTextHeader } from "../text_start.ts";
 
 const TYPES: Readonly<Record<string, ScalarType>> = {
@@ -64,32 +62,25 @@ export function readMhaHeader(path: string, maxBytes?: number): ImageHeader {
   const rank = sizes.length;
   if (rank !== 3 && rank !== 4) refuse(`shape ${sizes.join("x")}`, "a 3-D image");
 
-  const steps = numbers("ElementSpacing", "ElementSize") ?? sizes.map(() => 1);
+  const spacing = numbers("ElementSpacing", "ElementSize") ?? sizes.map(() => 1);
   const matrix = numbers("TransformMatrix", "Rotation", "Orientation");
   const origin = numbers("Offset", "Position", "Origin") ?? sizes.map(() => 0);
-  const axes = [0, 1, 2].map((axis) =>
+  const steps = [0, 1, 2].map((axis) =>
     [0, 1, 2].map((world) =>
-      (matrix ? matrix[axis * rank + world] : Number(axis === world)) * Math.abs(steps[axis])
+      (matrix ? matrix[axis * rank + world] : Number(axis === world)) * Math.abs(spacing[axis])
     )
   );
-  const affine = gridAffine(path, axes, origin.slice(0, 3), LPS_SIGNS);
-  const norms = columnNorms(affine);
-  const shape: Dims3 = [sizes[2], sizes[1], sizes[0]];
-  const volumes = sizes[3] ?? 1;
-  const voxelBytes = SCALAR_BYTES[datatype];
-  const contentBytes = headerBytes + voxelCount(shape) * volumes * voxelBytes;
   const isTrue = (name: string) => fields.get(name)?.toLowerCase() === "true";
   const packing = isTrue("CompressedData") ? "deflate" : isTrue("BinaryData") ? "none" : "other";
-  checkSize(path, { shape, volumes, datatype, voxelBytes, fileBytes, contentBytes, packing }, maxBytes);
-  return {
+  return describeGrid(path, {
     format: "mha",
-    shape,
-    spacing: [norms[2], norms[1], norms[0]],
-    affine,
-    volumes,
+    sizes,
     datatype,
+    steps,
+    origin: origin.slice(0, 3),
+    signs: LPS_SIGNS,
+    headerBytes,
     fileBytes,
-    contentBytes,
-    warnings: gridWarnings(affine),
-  };
+    packing,
+  }, maxBytes);
 }

@@ -1,8 +1,6 @@
 import { DataError } from "../../errors.ts";
-import { columnNorms, type Dims3, voxelCount } from "../../volume.ts";
-import { checkSize } from "../check_size.ts";
-import { gridAffine, LPS_SIGNS } from "../grid_affine.ts";
-import { gridWarnings } from "../grid_warnings.ts";
+import { describeGrid } from "../describe_grid.ts";
+import { LPS_SIGNS } from "../grid_affine.ts";
 import type { ImageHeader } from "../image_header.ts";
 import { SCALAR_BYTES, type ScalarType } from "../scalar_types.ts";
 import { readTextHeader } from "../text_start.ts";
@@ -103,26 +101,13 @@ export function readNrrdHeader(path: string, maxBytes?: number): ImageHeader {
   );
   const origin = parseVector(fields.get("space origin") ?? "(0,0,0)");
   const signs = SPACE_SIGNS[(fields.get("space") ?? "").toLowerCase()] ?? LPS_SIGNS;
-  const affine = gridAffine(path, steps, origin, signs);
-  const norms = columnNorms(affine);
-  const shape: Dims3 = [sizes[2], sizes[1], sizes[0]];
-  const volumes = sizes[3] ?? 1;
-  const voxelBytes = SCALAR_BYTES[datatype];
-  const contentBytes = headerBytes + voxelCount(shape) * volumes * voxelBytes;
   const encoding = (fields.get("encoding") ?? "").toLowerCase();
   const packing = encoding === "raw" ? "none" : /^gz(ip)?$/.test(encoding) ? "deflate" : "other";
-  checkSize(path, { shape, volumes, datatype, voxelBytes, fileBytes, contentBytes, packing }, maxBytes);
-  return {
-    format: "nrrd",
-    shape,
-    spacing: [norms[2], norms[1], norms[0]],
-    affine,
-    volumes,
-    datatype,
-    fileBytes,
-    contentBytes,
-    warnings: gridWarnings(affine),
-  };
+  return describeGrid(
+    path,
+    { format: "nrrd", sizes, datatype, steps, origin, signs, headerBytes, fileBytes, packing },
+    maxBytes,
+  );
 }
 
 /** Step of an axis without direction; files write NaN where they do not know it. */
