@@ -21,9 +21,17 @@ export function studyText(study: string, results: StudyResults): string {
   return [...lines, `${subset} cases; report ${study}/report.html, tables ${study}/README.md`].join("\n");
 }
 
+/** Whether, and when, the locked test cases were opened. */
+export function openedText({ finalUses }: StudyResults): string {
+  if (finalUses.length === 0) return "The locked test cases have not been opened.";
+  return `The locked test cases were opened ${times(finalUses.length)}: ${
+    finalUses.map(({ time }) => time).join(", ")
+  }.`;
+}
+
 /** The results of a study as Markdown. */
 export function studyMarkdown(results: StudyResults): string {
-  const { config, finalUses } = results;
+  const { config } = results;
   const subsets = (["test", "development"] as const).filter((subset) =>
     results.scores.some((score) => score.subset === subset)
   );
@@ -39,11 +47,9 @@ export function studyMarkdown(results: StudyResults): string {
     }, ${cohort.pool} labelled heads in the pool, ` +
     `${cohort.development} for choices, ${cohort.test} locked for the test, ${config.spacing} mm.`,
     "",
-    finalUses.length === 0
-      ? "The locked test cases have not been opened."
-      : `The locked test cases were opened ${times(finalUses.length)}: ${
-        finalUses.map(({ time }) => time).join(", ")
-      }.`,
+    openedText(results),
+    "",
+    ...config.tasks.map((task) => `![${task}](curve_${task}.svg)`),
     ...subsets.flatMap((
       subset,
     ) => ["", `## ${subset === "test" ? "Test" : "Development"} cases`, "", ...table(results, subset)]),
