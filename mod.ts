@@ -1,5 +1,6 @@
 /**
- * Spark3D: self-supervised pre-training of Residual Encoder U-Nets on 3D MRI, on any GPU that WebGPU reaches.
+ * Spark3D: self-supervised pre-training of Residual Encoder U-Nets on 3D MRI, and fine-tuning them for segmentation, on any GPU
+ * that WebGPU reaches.
  *
  * The names that a program needs to read volumes, configure a run, and build and run its own GPU programs. Each folder's
  * `mod.ts` has the rest. Nothing here touches files or the GPU when it is imported.
@@ -35,6 +36,19 @@ export { learningRate, type Schedule } from "./train/schedule.ts";
 export type { TrainEvent } from "./train/events.ts";
 export { pretrain, PretrainError, type PretrainRequest } from "./train/pretrain.ts";
 export type { RunSummary } from "./train/run_folder.ts";
+
+// Fine-tuning, prediction, evaluation
+export { readDataset } from "./data/nnunet/dataset.ts";
+export { planLabelled } from "./data/nnunet/plan_labelled.ts";
+export { type ConfigurationPlan, type Plans, readPlans } from "./data/nnunet/plans.ts";
+export { prepareLabelled } from "./data/labelled/mod.ts";
+export { type FinetuneConfig } from "./train/finetune/config.ts";
+export { resolveFinetuneConfig } from "./train/finetune/resolve_config.ts";
+export { transferWeights } from "./train/finetune/transfer.ts";
+export { finetune, FinetuneError, type FinetuneRequest } from "./train/finetune/finetune.ts";
+export { type FinetunedModel, readFinetuned } from "./train/finetune/checkpoint.ts";
+export { predictCases } from "./train/predict/predict_cases.ts";
+export { caseMetrics, evaluateFolder, writeSummary } from "./evaluate/mod.ts";
 
 // GPU programs: graph, gradient, plan, execution
 export { Graph, Scope, type Value } from "./kernels/graph/graph.ts";

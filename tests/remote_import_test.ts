@@ -32,10 +32,12 @@ async function freshCache(path: string): Promise<string> {
 
 /** A program in a folder without configuration that uses the library by URL. */
 const program = (origin: string) => `
-import { Graph, compile, generatePhantom, leakyRelu, learningRate, resolveRunConfig, runSchedule, sampleBlockMask, tensor, verifyPlan, openGpu, Executor } from "${origin}/mod.ts";
+import { Graph, caseMetrics, compile, generatePhantom, leakyRelu, learningRate, resolveRunConfig, runSchedule, sampleBlockMask, tensor, verifyPlan, openGpu, Executor } from "${origin}/mod.ts";
 const config = resolveRunConfig({ preset: "paper" });
 const lr: number = learningRate(runSchedule(config), 0, config.epochs);
 const mask = sampleBlockMask({ patch: [64, 64, 64], block: 16, ratio: 0.75, seed: 1, step: 0, sample: 0 });
+const map = Uint8Array.of(0, 1, 1, 0, 0, 0, 0, 0);
+const dice = caseMetrics({ data: map, shape: [2, 2, 2] }, { data: map, shape: [2, 2, 2] }, { classes: [{ name: "a", values: [1] }], ignore: null, spacing: [1, 1, 1], tolerances: [1], surface: true });
 const graph = new Graph();
 const x = graph.input("x", tensor([1, 4, 3, 3, 3]));
 const [y] = graph.apply(leakyRelu, [x], { slope: 0.01 });
@@ -51,7 +53,7 @@ if (Deno.args.includes("gpu")) {
   const values = await executor.read("y");
   gpu = [values.length, values[0].toFixed(4), values[107].toFixed(4)].join(" ");
 }
-console.log(JSON.stringify({ lr, kept: mask.keptCount, phantom: typeof generatePhantom, gpu }));
+console.log(JSON.stringify({ lr, kept: mask.keptCount, phantom: typeof generatePhantom, dice: dice["1"].Dice, gpu }));
 `;
 
 Deno.test({
@@ -79,6 +81,7 @@ Deno.test({
         lr: 0.01,
         kept: 16,
         phantom: "function",
+        dice: 1,
         gpu: hasAdapter ? "108 -0.0200 -0.0200" : "none",
       });
       const check = await spawn(
@@ -89,12 +92,12 @@ Deno.test({
       assert.equal(check.code, 0, check.stderr);
       assert.ok(requested.includes("/mod.ts"));
       const outside = requested.filter((path) =>
-        !/^\/(mod\.ts|deno\.json|(kernels|model|data|train)\/)/.test(path)
+        !/^\/(mod\.ts|deno\.json|(kernels|model|data|train|evaluate)\/)/.test(path)
       );
       assert.deepEqual(
         outside,
         [],
-        "modules reachable from mod.ts lie in kernels/, model/, data/ and train/",
+        "modules reachable from mod.ts lie in kernels/, model/, data/, train/ and evaluate/",
       );
     } finally {
       await server.shutdown();
