@@ -1,6 +1,6 @@
 /** Runs a plan: buffers, pipelines and bind groups are made once, then every step re-encodes the same dispatches. */
 import { DeviceError, PlanError } from "../errors.ts";
-import type { Cost, Dispatch, Plan } from "../spec.ts";
+import type { BufferRange, Cost, Dispatch, Plan } from "../spec.ts";
 import { type Gpu, guarded } from "./device.ts";
 import { ParameterStore } from "./parameters.ts";
 import { buildPipelines } from "./pipelines.ts";
@@ -36,8 +36,12 @@ export interface DispatchTime {
 export interface ExecutorOptions {
   /** Store of parameters and states; the executor makes and owns one when absent. */
   readonly parameters?: ParameterStore;
-  /** Buffers of another executor of this device that take the place of the plan's inputs of these names; not owned. */
-  readonly shared?: ReadonlyMap<string, GPUBuffer>;
+  /** Inputs of the plan that are outputs of another executor of the device: they need no copy. It must live longer. */
+  readonly shared?: {
+    readonly executor: Executor;
+    /** Name of the other's output by name of the plan's input. */
+    readonly outputs: Readonly<Record<string, string>>;
+  };
   /** Fill memory with NaN before its first write and after its last use: late or early reads become visible. */
   readonly poison?: boolean;
 }
@@ -220,6 +224,41 @@ export class Executor implements Disposable {
     );
   }
 
+  /**
+   * Reads the first bytes of a named tensor of any type back. Stalls.
+   * @param size bytes, a multiple of 4; all when left out
+   * @throws {PlanError} when it is unknown or shorter
+   */
+  async readBytes(name: string, size?: number): Promise<ArrayBuffer> {
+    const { buffer, offset, size: whole } = this.#part(name, 0, size);
+    return await this.#staging.read(this.buffers[buffer], offset, whole);
+  }
+
+  /**
+   * Sets bytes of a named tensor to zero, after everything that was submitted before.
+   * @param offset bytes, a multiple of 4, as `size`
+   * @throws {PlanError} when it is unknown or shorter
+   */
+  clear(name: string, offset: number, size: number): void {
+    const part = this.#part(name, offset, size);
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.clearBuffer(this.buffers[part.buffer], part.offset, part.size);
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  #part(name: string, offset: number, size?: number): BufferRange {
+    const range = this.plan.named[name];
+    const wanted = size ?? (range?.size ?? 0) - offset;
+    if (!range || offset + wanted > range.size) {
+      throw new PlanError(
+        `Cannot reach bytes ${offset} to ${offset + wanted} of ${name}: the plan has ${
+          range ? `${range.size} bytes` : "no such tensor"
+        }`,
+      );
+    }
+    return { buffer: range.buffer, offset: range.offset + offset, size: wanted };
+  }
+
   /** Waits until all submitted work is done. Stalls. @throws {DeviceError} when the device failed */
   async finish(): Promise<void> {
     const failure = await Promise.race([
@@ -246,16 +285,22 @@ export class Executor implements Disposable {
   }
 }
 
-/** The buffer that another executor lends for an input. @throws {PlanError} when it has another size */
+/** The buffer that another executor lends for an input. @throws {PlanError} when it has no such output, or one of another size */
 function sharedInput(
   { role, label, size }: Plan["buffers"][number],
   shared: ExecutorOptions["shared"],
 ): GPUBuffer | undefined {
-  const buffer = role === "input" ? shared?.get(label) : undefined;
-  if (buffer && buffer.size !== size) {
-    throw new PlanError(`Cannot share input ${label}: found ${buffer.size} bytes, the plan wants ${size}`);
+  const name = role === "input" ? shared?.outputs[label] : undefined;
+  if (!shared || name === undefined) return undefined;
+  const range = shared.executor.plan.named[name];
+  if (range?.size !== size) {
+    throw new PlanError(
+      `Cannot share input ${label}: the other executor has ${
+        range ? `${range.size} bytes` : "no tensor"
+      } as ${name}, the plan wants ${size} bytes`,
+    );
   }
-  return buffer;
+  return shared.executor.buffers[range.buffer];
 }
 
 /** One buffer with the uniform block of every dispatch, `stride` bytes apart. */

@@ -9,7 +9,6 @@ import { sampleLogits } from "../../kernels/ops/window/sample_logits.ts";
 import type { SamplingAttrs } from "../../kernels/ops/window/sampling.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { StagingRing } from "../../kernels/runtime/transfer.ts";
 import { tensor } from "../../kernels/spec.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { checkOp, noise } from "../support/ops.ts";
@@ -84,11 +83,7 @@ async function labels(gpu: Gpu, attrs: LabelVoxelsAttrs, ring: Float32Array<Arra
   using executor = await Executor.create(gpu, plan);
   feeds.forEach((data, i) => executor.write(inputs[i].name, data));
   executor.run("run");
-  using staging = new StagingRing(gpu);
-  const read = async (name: string) => {
-    const { buffer, offset, size } = plan.named[name];
-    return Uint32Array.from(new Uint32Array(await staging.read(executor.buffers[buffer], offset, size)));
-  };
+  const read = async (name: string) => Uint32Array.from(new Uint32Array(await executor.readBytes(name)));
   const known = new Map(inputs.map((v, i) => [v, Float64Array.from(feeds[i] ?? [0])]));
   const wanted = interpret(graph, known, outputs);
   return {

@@ -56,7 +56,7 @@ Deno.test({
       const options of [{ jobs: 1, windowBatch: 1 }, {
         jobs: 3,
         windowBatch: 9,
-        gpuMemoryBytes: 96 * 2 ** 20,
+        gpuMemoryBytes: 48 * 2 ** 20,
       }]
     ) {
       using folder = temporaryFolder();

@@ -1,7 +1,5 @@
 /** A tiny segmentation network with weights from noise, and its logits of single windows. */
 import { Graph, Scope } from "../../kernels/graph/graph.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
-import { StagingRing } from "../../kernels/runtime/transfer.ts";
 import { type Dims3, elementCount, tensor } from "../../kernels/spec.ts";
 import { isotropic, type NetworkConfig } from "../../model/config.ts";
 import { resEncUNet } from "../../model/unet.ts";
@@ -32,13 +30,10 @@ export function tinyWeights(network: NetworkConfig, seed: number): NetworkWeight
 
 /** Logits `[C, ...patch]` of one window as it is. */
 export async function windowLogits(
-  gpu: Gpu,
   network: WindowNetwork,
   window: Float32Array<ArrayBuffer>,
 ): Promise<Float32Array> {
   network.setWindow(window);
   network.run(new Int32Array(3));
-  using staging = new StagingRing(gpu);
-  const bytes = 4 * elementCount(network.logitsSpec.shape);
-  return new Float32Array(await staging.read(network.logits, 0, bytes));
+  return await network.readLogits();
 }

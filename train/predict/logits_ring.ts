@@ -5,8 +5,7 @@ import { addWindow, WINDOW_PLACE } from "../../kernels/ops/window/add_window.ts"
 import { labelVoxels, type LabelVoxelsAttrs, labelWords } from "../../kernels/ops/window/label_voxels.ts";
 import { sampleLogits, type SampleLogitsAttrs } from "../../kernels/ops/window/sample_logits.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { Executor } from "../../kernels/runtime/executor.ts";
-import { StagingRing } from "../../kernels/runtime/transfer.ts";
+import { Executor, type ExecutorOptions } from "../../kernels/runtime/executor.ts";
 import { type Plan, tensor, type TensorSpec } from "../../kernels/spec.ts";
 import type { RingPlan, RowBand } from "./ring_plan.ts";
 import type { SamplingAxis } from "./sampling_axis.ts";
@@ -94,25 +93,21 @@ export interface DecidedBox {
  * Plane i of the padded volume lies at i mod R. Before the windows at a first plane are added, the planes that are new are cleared.
  */
 export class LogitsRing implements Disposable {
-  readonly #staging: StagingRing;
-
   private constructor(
     readonly band: RowBand,
     private readonly setup: RingSetup,
     private readonly executor: Executor,
-  ) {
-    this.#staging = new StagingRing(executor.gpu);
-  }
+  ) {}
 
-  /** @param logits buffer that holds the logits of the window to be added */
+  /** @param shared where the logits of the window to be added are */
   static async create(
     gpu: Gpu,
     band: RowBand,
     setup: RingSetup,
     plan: Plan,
-    logits: GPUBuffer,
+    shared: ExecutorOptions["shared"],
   ): Promise<LogitsRing> {
-    const executor = await Executor.create(gpu, plan, { shared: new Map([["logits", logits]]) });
+    const executor = await Executor.create(gpu, plan, { shared });
     executor.write("values", setup.labels.values);
     return new LogitsRing(band, setup, executor);
   }
@@ -120,16 +115,12 @@ export class LogitsRing implements Disposable {
   /** Sets planes of the padded volume to zero. */
   clear(from: number, until: number): void {
     const { planes, channels, ringRows, ringColumns } = this.setup.plan;
-    const { device } = this.executor.gpu;
-    const { buffer, offset } = this.executor.plan.named.ring;
     const bytes = 4 * channels * ringRows * ringColumns;
-    const encoder = device.createCommandEncoder();
     for (let plane = from; plane < until;) {
       const at = plane % planes, count = Math.min(until - plane, planes - at);
-      encoder.clearBuffer(this.executor.buffers[buffer], offset + at * bytes, count * bytes);
+      this.executor.clear("ring", at * bytes, count * bytes);
       plane += count;
     }
-    device.queue.submit([encoder.finish()]);
   }
 
   /** Whether a window at a first row of the padded volume has rows of this band. */
@@ -174,10 +165,10 @@ export class LogitsRing implements Disposable {
     this.executor.run("decide");
     const voxels = count * rows * columns;
     const words = labelWords({ box: [count, rows, columns], bytes: labels.bytes });
-    const bytes = await this.#read("labels", 4 * words);
+    const bytes = await this.executor.readBytes("labels", 4 * words);
     const samples = labels.samples === null
       ? null
-      : new Float32Array(await this.#read("samples", 4 * channels * boxPlanes * rows * columns));
+      : new Float32Array(await this.executor.readBytes("samples"));
     return {
       labels: labels.bytes === 1 ? new Uint8Array(bytes, 0, voxels) : new Uint16Array(bytes, 0, voxels),
       samples: samples && firstPlanes(samples, channels, boxPlanes * rows * columns, voxels),
@@ -186,16 +177,10 @@ export class LogitsRing implements Disposable {
 
   /** Whether all logits so far were finite where labels were decided. Stalls. */
   async finite(): Promise<boolean> {
-    return new Uint32Array(await this.#read("flag", 4))[0] === 0;
-  }
-
-  async #read(name: string, size: number): Promise<ArrayBuffer> {
-    const { buffer, offset } = this.executor.plan.named[name];
-    return await this.#staging.read(this.executor.buffers[buffer], offset, size);
+    return new Uint32Array(await this.executor.readBytes("flag"))[0] === 0;
   }
 
   [Symbol.dispose](): void {
-    this.#staging[Symbol.dispose]();
     this.executor[Symbol.dispose]();
   }
 }

@@ -4,7 +4,7 @@ import { verifyPlan } from "../../kernels/graph/verify.ts";
 import { cast } from "../../kernels/ops/cast/op.ts";
 import { mirror } from "../../kernels/ops/window/mirror.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { Executor } from "../../kernels/runtime/executor.ts";
+import { Executor, type ExecutorOptions } from "../../kernels/runtime/executor.ts";
 import {
   type DeviceFacts,
   type Dims3,
@@ -95,14 +95,19 @@ export class WindowNetwork implements Disposable {
     return this.options.network.outputChannels;
   }
 
-  /** `[1, C, ...patch]` of the buffer in {@linkcode logits}. */
+  /** `[1, C, ...patch]`, f32 or f16. */
   get logitsSpec(): TensorSpec {
     return this.executor.plan.named.logits.spec;
   }
 
-  /** Where the logits of the last window are, mirrored as it was. */
-  get logits(): GPUBuffer {
-    return this.executor.buffers[this.executor.plan.named.logits.buffer];
+  /** For other executors: the logits of the last window, mirrored as it was. */
+  get logits(): ExecutorOptions["shared"] {
+    return { executor: this.executor, outputs: { logits: "logits" } };
+  }
+
+  /** Reads the logits of the last window back. Stalls. */
+  async readLogits(): Promise<Float32Array<ArrayBuffer>> {
+    return await this.executor.read("logits");
   }
 
   /** Makes a fold's weights those of the windows that follow. */

@@ -53,7 +53,7 @@ async function plainPrediction(gpu: Gpu, seeds: readonly number[], axes: readonl
             return inside ? image[(z * SHAPE[1] + y) * SHAPE[2] + x] : 0;
           });
           for (const m of mirrors) {
-            const logits = await windowLogits(gpu, network, window.map((_, i) => window[mirrored(i, m)]));
+            const logits = await windowLogits(network, window.map((_, i) => window[mirrored(i, m)]));
             places.forEach(([z, y, x], i) => {
               const to = (z * padded[1] + y) * padded[2] + x;
               for (let c = 0; c < CHANNELS; c++) {
@@ -189,4 +189,17 @@ gpuTest("predictVolume() raises logits that are not finite, wrong axes and missi
     WindowNetwork.create(gpu, { network: config, patch: TINY_PATCH, folds: [weights] }),
     /has no tensor, wanted/,
   );
+});
+
+gpuTest("predictVolume() in f16 differs from f32 by the rounding of activations", async (gpu) => {
+  if (!gpu.facts.f16) return console.log(`not run: ${gpu.facts.adapter} has no 16-bit floats`);
+  const common = { image, shape: SHAPE, labels: largestOf(CHANNELS, "none") };
+  const [single, half] = await Promise.all((["f32", "f16"] as const).map(async (precision) => {
+    const options = { network: config, patch: TINY_PATCH, folds: [tinyWeights(config, 9)], precision };
+    using network = await WindowNetwork.create(gpu, options);
+    return (await predictVolume(network, common)).samples!;
+  }));
+  const largest = single.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  assertAllClose(half, single, { atol: 0.01 * largest, rtol: 0 }, "logits");
+  assert.ok(!sameBytes(half, single));
 });
