@@ -69,7 +69,7 @@ const cases: readonly IntensityCase[] = [
     samples: [{ noise: [0.7, 16777215, 12345] }, {}, { noise: [0.1, 3, 0] }],
   },
   {
-    name: "gaussianBlur() with one and two voxels on either side, a channel without",
+    name: "gaussianBlur() with one to three voxels on either side, a channel without",
     op: gaussianBlur,
     size: [6, 5, 7],
     samples: [{ channels: [{ blurSigma: [0.5, 0.99, 0.8] }, OFF] }, {

@@ -18,7 +18,7 @@ fn mixed(counter: vec3u) -> vec3u {
  *
  * Inputs image `[N, C, D, H, W]` and parameters `[N, augmentationLength(C)]` (`noiseSigma`, `noiseKey`), see parameters.ts; output like
  * image. Samples whose sigma is 0 are left as they are. The same device gives the same bits; devices differ in the last digits of
- * `log` and `cos`. No gradient.
+ * `log` and `cos`; the `log` of a number just below 1 may come out above 0. No gradient.
  * @throws {ShapeError} when the tensors do not fit
  * Source: hash pcg3d of Jarzynski and Olano 2020 (JCGT 9(3)); Box and Muller 1958.
  */
@@ -40,7 +40,7 @@ let key = vec2u(u32(parameters[n * p.row + ${SAMPLE_AT.noiseKey}u]), u32(paramet
       }u]));`,
       each: `
 let bits = mixed(vec3u(v, key.x + (c << 24u), key.y)) >> vec3u(8u);
-let radius = sqrt(-2.0 * log((f32(bits.x) + 0.5) * ${2 ** -24}));
+let radius = sqrt(max(0.0, -2.0 * log((f32(bits.x) + 0.5) * ${2 ** -24})));
 y[i] += sigma * radius * cos(${2 * Math.PI} * (f32(bits.y) * ${2 ** -24} - 0.5));`,
     })]);
   },

@@ -142,7 +142,8 @@ function intensities(start: Float64Array, row: Float32Array, c: number, patch: D
 
 function blur(image: Float64Array, size: Dims3, axis: number, sigma: number): Float64Array {
   const from = volumeOf(image, size, NaN);
-  const width = 4 * sigma + 0.5 < 4 ? 3 : 5; // the odd number nearest to 4 sigma + 1/2, sigma within [0.5, 1]
+  const wanted = 6 * sigma + 0.5, nearestOdd = wanted < 4 ? 3 : wanted < 6 ? 5 : 7; // sigma within [0.5, 1]
+  const width = Math.min(nearestOdd, 2 * size[axis] - 1);
   const offsets = Array.from({ length: width }, (_, k) => k - (width - 1) / 2);
   const weights = offsets.map((k) => Math.exp(-k * k / (2 * sigma * sigma)));
   const whole = weights.reduce((x, y) => x + y);
