@@ -1,4 +1,4 @@
-/** Fine-tuning: configurations, plans made from checkpoints, weight transfer, schedules. */
+/** Fine-tuning: configurations, plans made from checkpoints, weight transfer, schedules, training. */
 export {
   augmentPatch,
   type Patch,
@@ -12,7 +12,9 @@ export {
   finetuneAugmentationSchema,
   isSliced,
 } from "./augmentation_config.ts";
+export { type FinetunedModel, readFinetuned } from "./checkpoint.ts";
 export { type FinetuneConfig, finetuneConfigSchema, finetuneNetwork } from "./config.ts";
+export { finetune, FinetuneError, type FinetuneRequest } from "./finetune.ts";
 export { networkFromPlan } from "./network_from_plan.ts";
 export {
   adaptPlans,
@@ -30,6 +32,7 @@ export {
   type PlannedRun,
   resolveFinetuneConfig,
 } from "./resolve_config.ts";
+export { type FinetunePaths, finetunePaths, type FinetuneSummary } from "./run_folder.ts";
 export { type FinetuneAugmentationRequest, sampleFinetuneAugmentation } from "./sample_augmentation.ts";
 export { finetuneLr, type FinetuneStage, finetuneStages, isTrainable, type TrainableSet } from "./stages.ts";
 export {
