@@ -140,8 +140,8 @@ async function startRun(
   }
   const start = startOf(options);
   await requireFolder("read the data set", dataset);
-  const folds = options.fold ?? [0];
   const file = options.config === undefined ? undefined : await readJson(options.config);
+  const folds = options.fold ?? foldList(String((file as { fold?: unknown } | undefined)?.fold ?? 0));
   const checkpoint = options.from === undefined ? null : resolve(await checkpointFile(options.from));
   const out = options.printConfig ? null : await makeRunFolder(options.out);
   try {
