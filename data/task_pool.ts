@@ -1,6 +1,6 @@
 import { DataError, type DataErrorFields } from "./errors.ts";
 
-/** Something to prepare; plain values, posted to a worker. */
+/** Something to work on; plain values, posted to a worker. */
 export interface PoolTask {
   /** File or folder that an error names. */
   readonly file: string;
@@ -81,7 +81,7 @@ class TaskPool<Settings, Task extends PoolTask, Result> {
       worker.onerror = (event) => {
         event.preventDefault();
         this.#dead.add(worker);
-        this.#fail(new Error(`Cannot prepare images: a worker failed: ${event.message}`));
+        this.#fail(new Error(`Cannot go on: a worker failed: ${event.message}`));
         this.#release(worker);
       };
       this.#post(worker, { type: "open", settings: options.settings });
@@ -140,8 +140,8 @@ class TaskPool<Settings, Task extends PoolTask, Result> {
   }
 
   #faultText(index: number | undefined, message: string): string {
-    const file = index === undefined ? "images" : this.tasks[index].file;
-    return `Cannot prepare ${file}: a fault of this program, please report it: ${message}`;
+    const file = index === undefined ? "the files" : this.tasks[index].file;
+    return `Cannot process ${file}: a fault of this program, please report it: ${message}`;
   }
 
   #fail(error: Error): void {

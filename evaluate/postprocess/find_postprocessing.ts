@@ -1,10 +1,10 @@
 import { type FilePair, matchFiles } from "../match_files.ts";
 import { nanMean } from "../mean.ts";
-import { declaredValues } from "../evaluate_pair.ts";
+import { checkClasses } from "../check_classes.ts";
+import { declaredValues, requirePairGrid } from "../evaluate_pair.ts";
 import { type LabelMap, readLabelMap } from "../label_map.ts";
 import { slotPair } from "../label_slots.ts";
 import { pairOverlap } from "../overlap.ts";
-import { checkSameGrid } from "../same_grid.ts";
 import type { EvaluatedClass } from "../types.ts";
 import { applySteps, type PostprocessStep } from "./steps.ts";
 
@@ -49,6 +49,7 @@ export interface FoundPostprocessing {
  */
 export async function findPostprocessing(options: FindPostprocessingOptions): Promise<FoundPostprocessing> {
   const { folders, classes, ignore = null, onProgress, signal } = options;
+  checkClasses(classes, ignore);
   const pairs: FilePair[] = [];
   for (const { predictions, labels } of folders) {
     pairs.push(...(await matchFiles({ predictions, labels, allowMissing: true })).pairs);
@@ -62,7 +63,7 @@ export async function findPostprocessing(options: FindPostprocessingOptions): Pr
     signal?.throwIfAborted();
     const reference = await readLabelMap(pair.reference, declared);
     const prediction = await readLabelMap(pair.prediction, declared);
-    checkSameGrid(pair.prediction, prediction, reference);
+    requirePairGrid(pair, prediction, reference);
     const { shape } = reference;
     const variants = bases.flatMap((base) => {
       const data = applySteps(prediction, base);

@@ -1,3 +1,4 @@
+import { DataError } from "../../data/errors.ts";
 import type { DatasetScores } from "../ranking/rank_stability.ts";
 import { caseScore } from "../summarize.ts";
 import type { EvaluationSummary } from "../types.ts";
@@ -12,7 +13,7 @@ export type ComparedMetric = (typeof COMPARED_METRICS)[number];
  * Scores of several methods on one data set from their evaluations.
  *
  * @param summaries one a method, of the same cases in any order
- * @throws {RangeError} when the methods were evaluated on different cases or classes, or the metric was left out
+ * @throws {DataError} when the methods were evaluated on different cases or classes, or the metric was left out
  */
 export function summaryScores(
   name: string,
@@ -21,7 +22,8 @@ export function summaryScores(
   metric: ComparedMetric,
 ): DatasetScores {
   const fail = (found: string, wanted: string): never => {
-    throw new RangeError(`Cannot compare methods on ${name}: found ${found}, wanted ${wanted}`);
+    const remedy = "evaluate all methods with the same cases, classes and tolerances";
+    throw new DataError({ file: `methods on ${name}`, action: "compare", found, wanted, remedy });
   };
   const idsOf = (summary: EvaluationSummary) => summary.metric_per_case.map(({ id }) => id).sort();
   const keysOf = (summary: EvaluationSummary) => summary.classes.map(({ key }) => key).join(" ");

@@ -22,13 +22,20 @@ async function writeWorker(folder: string, body: string, open = ""): Promise<URL
   return pathToFileURL(path);
 }
 
-const SLOW = `log("+"); await new Promise((resolve) => setTimeout(resolve, 40)); log("-");`;
+/** Works until three images were in work together, for ten seconds at most, or for 40 ms. */
+const work = (together: boolean) =>
+  `const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+   const begun = () => Deno.readTextFileSync(import.meta.dirname + "/log").split("+").length - 1;
+   log("+");
+   await wait(${together ? 0 : 40});
+   for (let i = 0; ${together} && begun() < 3 && i < 1000; i++) await wait(10);
+   log("-");`;
 
 Deno.test("images in work stay within the memory budget, and use all threads when there is room", () =>
   withFolder(async (folder) => {
     await writeSmallDataset(`${folder}/bids`, 6);
-    const workerUrl = await writeWorker(folder, SLOW);
     const order = async (name: string, memoryBytes: number) => {
+      const workerUrl = await writeWorker(folder, work(name === "wide"));
       await Deno.writeTextFile(`${folder}/log`, "");
       const options = {
         source: `${folder}/bids`,
@@ -69,7 +76,7 @@ Deno.test("a fault of the program or of a worker module ends the run and names t
     const options = { source: `${folder}/bids`, out: `${folder}/store`, workers: 2 };
     await assert.rejects(
       prepareDataset({ ...options, workerUrl: await writeWorker(folder, `throw new TypeError("oops");`) }),
-      /^Error: Cannot prepare .*sub-0\d_T1w\.nii: a fault of this program, please report it: TypeError: oops/,
+      /^Error: Cannot process .*sub-0\d_T1w\.nii: a fault of this program, please report it: TypeError: oops/,
     );
     await assert.rejects(
       prepareDataset({
@@ -81,6 +88,6 @@ Deno.test("a fault of the program or of a worker module ends the run and names t
     await Deno.writeTextFile(`${folder}/broken.js`, `throw new Error("at load");`);
     await assert.rejects(
       prepareDataset({ ...options, workerUrl: pathToFileURL(`${folder}/broken.js`) }),
-      /Cannot prepare images: a worker failed: .*at load/,
+      /Cannot go on: a worker failed: .*at load/,
     );
   }));

@@ -111,11 +111,15 @@ Deno.test("evaluateFolder() refuses what cannot be compared, in one line each, b
     });
   };
   await writeMap(`${predictions}/c.nii`, { shape: [8, 9, 11] });
-  await refuses(/c\.nii: found shape 8x9x11, wanted shape 8x9x10 as its reference has/);
+  await refuses(
+    /c\.nii: found a prediction of 8x9x11 voxels, wanted 8x9x10, as .*c\.nii\.gz: predict in the geometry/,
+  );
   await writeMap(`${predictions}/c.nii`, { spacing: [2, 1, 1.6] });
-  await refuses(/found spacing 2x1x1.6 mm, wanted spacing 2x1x1.5 mm/);
+  await refuses(
+    /Cannot evaluate .*c\.nii: found a prediction with voxels of 2 x 1 x 1\.6 mm, wanted 2 x 1 x 1\.5 mm, as/,
+  );
   await writeMap(`${predictions}/c.nii`, { origin: [3, 4.5, 5] });
-  await refuses(/found corners up to 0.500 mm away/);
+  await refuses(/found a prediction that lies up to 0\.500 mm away from .*, wanted the same origin/);
   await writeMap(`${predictions}/c.nii`, { extra: 4 });
   await refuses(/c\.nii: found undeclared label value 4 in 1 voxels, wanted values among 0-2/);
   await refuses(/c\.nii: found undeclared label value 4/, { workers: 2 });
@@ -126,7 +130,9 @@ Deno.test("evaluateFolder() refuses what cannot be compared, in one line each, b
   await refuses(/found label 1 twice/, { classes: [options.classes[0], options.classes[0]] });
   await refuses(/one with values 0, wanted whole numbers/, { classes: [{ name: "one", values: [0] }] });
   await refuses(/ignore label 1 in one/, { ignore: 1 });
-  await refuses(/Cannot use tolerances 1, 2, 3/, { tolerances: [1, 2, 3] });
+  await refuses(/Cannot use the tolerances: found 1, 2, 3, wanted one for all classes or 2/, {
+    tolerances: [1, 2, 3],
+  });
   await refuses(/list .*nowhere: found no such file/, { labels: `${folder.path}/nowhere` });
   await Deno.mkdir(`${folder.path}/empty`);
   await refuses(/found no label maps/, { labels: `${folder.path}/empty` });

@@ -148,7 +148,7 @@ const BAD: Record<
       await writeNifti(label, moved);
       return { images, label };
     },
-    /a\.nii\.gz: found a label map that lies up to 2\.00 mm away from its image, wanted the position and spacing/,
+    /a\.nii\.gz: found a label map that lies up to 2\.00 mm away from .*a_0000\.nii\.gz, wanted the same origin and direction/,
   ],
   "a fraction as label": [async (folder) => {
     const { images, label } = await writeCase(folder);

@@ -104,10 +104,10 @@ Deno.test("examineDataset() gives a line for every file that does not fit its ca
     );
     assert.match(
       problems[1],
-      /labelsTr\/a\.nii\.gz: found a label map that lies up to 3\.00 mm away from its image, wanted the position/,
+      /labelsTr\/a\.nii\.gz: found a label map that lies up to 3\.00 mm away from imagesTr\/a_0000\.nii\.gz, wanted the same origin/,
     );
     assert.match(problems[2], /^Cannot read imagesTr\/b_0000\.nii\.gz: /);
-    assert.match(problems[3], /labelsTr\/b\.nii\.gz: found a label map that lies up to/);
+    assert.match(problems[3], /labelsTr\/b\.nii\.gz: found a label map with voxels of /);
   }));
 
 Deno.test("examineDataset() gives a line for intensities and labels that cannot be used", () =>
