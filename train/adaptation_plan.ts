@@ -3,7 +3,7 @@ import { readJsonFile } from "../data/nnunet/read_json_file.ts";
 import type { DatasetStore } from "../data/store.ts";
 import type { Dims3 } from "../kernels/spec.ts";
 import type { NetworkConfig } from "../model/config.ts";
-import { architecturePlan } from "./architecture_plan.ts";
+import { architectureName, architecturePlan } from "./architecture_plan.ts";
 import { z } from "./deps.ts";
 
 const triple = z.tuple([z.number(), z.number(), z.number()]).readonly();
@@ -61,7 +61,7 @@ export const ADAPTATION_PLAN_KEY = "nnssl_adaptation_plan";
  * @param data plan of its training data; fine-tuning plans, reduced to one configuration, are of that form
  */
 export function adaptationPlan(network: NetworkConfig, patch: Dims3, data: PretrainPlan): AdaptationPlan {
-  const { network_class_name, arch_kwargs, _kw_requires_import } = architecturePlan(network);
+  const architecture = architecturePlan(network);
   const stem = network.encoder === "residual" ? "encoder.stem" : "encoder.stages.0.0";
   return {
     key_to_encoder: "encoder.stages",
@@ -69,9 +69,9 @@ export function adaptationPlan(network: NetworkConfig, patch: Dims3, data: Pretr
     keys_to_in_proj: [`${stem}.convs.0.conv`, `${stem}.convs.0.all_modules.0`],
     key_to_lpe: null,
     architecture_plans: {
-      arch_class_name: network_class_name.split(".").at(-1)!,
-      arch_kwargs: { ...arch_kwargs },
-      arch_kwargs_requiring_import: _kw_requires_import,
+      arch_class_name: architectureName(architecture),
+      arch_kwargs: { ...architecture.arch_kwargs },
+      arch_kwargs_requiring_import: architecture._kw_requires_import,
     },
     pretrain_num_input_channels: network.inputChannels,
     recommended_downstream_patchsize: patch,

@@ -1,6 +1,9 @@
 import type { ArchitectureArguments, ArchitecturePlan } from "../data/nnunet/plans.ts";
 import { isotropic, type NetworkConfig, networkPreset, NORM_EPS } from "../model/config.ts";
 
+/** Name of the published network, which stands for all its arguments. */
+const PUBLISHED = "ResEncL";
+
 /** Where nnU-Net imports its networks from. */
 const PACKAGE = "dynamic_network_architectures.architectures.unet";
 
@@ -38,9 +41,16 @@ export function architecturePlan(
   };
 }
 
+/** Name of an architecture in adaptation plans: that of nnU-Net's class, but `ResEncL` for the published network. */
+export function architectureName(plan: ArchitecturePlan): string {
+  const published = architecturePlan(networkPreset("resenc-l"));
+  if (JSON.stringify(plan) === JSON.stringify(published)) return PUBLISHED;
+  return plan.network_class_name.split(".").at(-1)!;
+}
+
 /**
  * The architecture that a checkpoint's adaptation plan names, null for one that is not known. `ResEncL` stands for the published
- * network and has no arguments.
+ * network and needs no arguments.
  */
 export function namedArchitecture(
   { arch_class_name, arch_kwargs }: {
@@ -48,7 +58,7 @@ export function namedArchitecture(
     readonly arch_kwargs?: Readonly<Record<string, unknown>> | null;
   },
 ): ArchitecturePlan | null {
-  if (arch_class_name === "ResEncL") return architecturePlan(networkPreset("resenc-l"));
+  if (arch_class_name === PUBLISHED) return architecturePlan(networkPreset("resenc-l"));
   const sizes = arch_kwargs as Partial<ArchitectureArguments> | null | undefined;
   const residual = arch_class_name === "ResidualEncoderUNet";
   const blocks = residual ? sizes?.n_blocks_per_stage : sizes?.n_conv_per_stage;

@@ -8,6 +8,7 @@ import {
   readPretrainPlan,
   usedConfiguration,
 } from "../../train/adaptation_plan.ts";
+import { architecturePlan, namedArchitecture } from "../../train/architecture_plan.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
 import { writeSmallDataset } from "../support/small_dataset.ts";
 
@@ -63,8 +64,9 @@ Deno.test("adaptationPlan() names the parts of residual and plain networks", () 
       ...plan.keys_to_in_proj,
     ];
   };
+  assert.deepEqual(keys("tiny")[0], "ResidualEncoderUNet");
   assert.deepEqual(keys("resenc-l"), [
-    "ResidualEncoderUNet",
+    "ResEncL",
     "encoder.stages",
     "encoder.stem",
     "encoder.stem.convs.0.conv",
@@ -77,4 +79,12 @@ Deno.test("adaptationPlan() names the parts of residual and plain networks", () 
     "encoder.stages.0.0.convs.0.conv",
     "encoder.stages.0.0.convs.0.all_modules.0",
   ]);
+  for (const network of Object.values(NETWORK_PRESETS)) {
+    const { architecture_plans } = adaptationPlan(network, [32, 32, 32], data);
+    assert.deepEqual(
+      namedArchitecture(architecture_plans),
+      architecturePlan(network),
+      "named as it is found",
+    );
+  }
 });

@@ -162,7 +162,7 @@ function dataIdentifier(
   channels: number,
   orientation: string | null | undefined,
 ): string {
-  const mm = spacing ? spacing.map((length) => length.toFixed(2)).join("_") : "noresample";
+  const mm = spacing ? spacing.map((length) => length.toFixed(2)).join("_") : "None_None_None";
   const axes = orientation ? `___Axes__${orientation}` : "";
   return `Spacing__${mm}___Norm__${new Array(channels).fill("Z").join("_")}${axes}`;
 }

@@ -73,7 +73,7 @@ Deno.test("adaptPlans() takes the spacing from where the mode says", () => {
   assert.deepEqual(adapted("fixed", { spacing: [1.5, 1, 0.75] }).full.spacing, [1.5, 1, 0.75]);
   const free = adapted("no-resample");
   assert.equal(free.full.spacing, null);
-  assert.equal(free.full.data_identifier, "Spacing__noresample___Norm__Z_Z___Axes__RAS");
+  assert.equal(free.full.data_identifier, "Spacing__None_None_None___Norm__Z_Z___Axes__RAS");
   const flat = adapted("dynamic");
   assert.deepEqual(flat.full.spacing, [2, 0.5, 0.5]);
   assert.deepEqual(
