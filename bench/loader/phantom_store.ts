@@ -3,7 +3,7 @@ import { generatePhantom } from "../../data/phantom/mod.ts";
 import { type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import type { Dims3 } from "../../data/volume.ts";
 import { type Compression, type StoredType, writeZarrArray } from "../../data/zarr/mod.ts";
-import { storeIndex } from "../../tests/support/store_index.ts";
+import { storeIndex } from "./store_index.ts";
 
 /** Volumes of every phantom: links to one array, so that the loader opens as many files as in a large store. */
 const LINKS = 50;

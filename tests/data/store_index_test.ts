@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
+import { storeIndex } from "../../bench/loader/store_index.ts";
 import { readStoreIndex, type StoreIndex, writeStoreIndex } from "../../data/store_index.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
-import { storeIndex } from "../support/store_index.ts";
 
 const sha256 = "0123456789abcdef".repeat(4);
 

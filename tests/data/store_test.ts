@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { storeIndex } from "../../bench/loader/store_index.ts";
 import { discover } from "../../data/discovery/mod.ts";
 import { prepareDataset, type PrepareProgress } from "../../data/prepare/mod.ts";
 import { writePretrainData } from "../../data/pretrain_data.ts";
@@ -195,18 +196,7 @@ Deno.test("DatasetStore keeps a bounded number of files open and opens closed on
         ...stored,
       });
     }
-    using store = new DatasetStore(folder, {
-      format: "spark3d-store",
-      version: 2,
-      collection: "c",
-      configuration: "onemmiso",
-      dtype: "float32",
-      compression: "none",
-      orientation: null,
-      volumes,
-      rejected: [],
-      split: { train: ["s"], val: [] },
-    });
+    using store = new DatasetStore(folder, storeIndex(volumes));
     const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
     const before = count();
     for (let round = 0; round < 2; round++) {

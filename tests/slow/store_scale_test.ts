@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
+import { storeIndex } from "../../bench/loader/store_index.ts";
 import { SamplePlanner } from "../../data/load_sample.ts";
 import { openStore } from "../../data/store.ts";
 import { type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import { preparedPaths } from "../../data/store_paths.ts";
 import { verifyStore } from "../../data/verify_store.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
-import { storeIndex } from "../support/store_index.ts";
 
 const MODALITIES = ["T1w", "T2w", "FLAIR"];
 

@@ -1,3 +1,4 @@
+import { storeIndex } from "../../bench/loader/store_index.ts";
 import { writePretrainData } from "../../data/pretrain_data.ts";
 import type { PretrainData } from "../../data/pretrain_data.ts";
 import { hashRandom, type Rng } from "../../data/random.ts";
@@ -94,21 +95,8 @@ export async function writeMadeStore(folder: string, made: MadeStore): Promise<v
   const val = new Set((made.val ?? []).map((subject) => `${collection}__${subject}`));
   const subjects = [...new Set(volumes.map(({ subject }) => subject))];
   await Deno.mkdir(folder, { recursive: true });
-  await writeStoreIndex(folder, {
-    format: "spark3d-store",
-    version: 2,
-    collection,
-    configuration: "onemmiso",
-    dtype: "float16",
-    compression: "none",
-    orientation: "RAS",
-    volumes,
-    rejected,
-    split: {
-      train: subjects.filter((id) => !val.has(id)),
-      val: subjects.filter((id) => val.has(id)),
-    },
-  });
+  const held = subjects.filter((id) => val.has(id));
+  await writeStoreIndex(folder, storeIndex(volumes, { collection, dtype: "float16", rejected, val: held }));
   if (made.withCollection !== false) await writePretrainData(`${folder}/pretrain_data.json`, data, {});
   if (made.withReport !== false) await Deno.writeTextFile(`${folder}/report.jsonl`, lines.join("\n") + "\n");
 }

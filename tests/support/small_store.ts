@@ -1,7 +1,7 @@
+import { storeIndex } from "../../bench/loader/store_index.ts";
 import { type StoredMask, type StoreVolume, writeStoreIndex } from "../../data/store_index.ts";
 import { type Dims3, voxelCount } from "../../data/volume.ts";
 import { type Compression, type StoredType, writeZarrArray } from "../../data/zarr/mod.ts";
-import { storeIndex } from "./store_index.ts";
 
 /** A volume to be made: its values are its index in the list times 1000 plus the number of the voxel. */
 export interface SmallVolume {
