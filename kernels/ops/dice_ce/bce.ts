@@ -1,9 +1,10 @@
 /** Segmentation loss of regions that may overlap: soft Dice plus binary cross-entropy over sigmoids, and its gradient. */
 import { type OpDef, tensor, type TensorSpec } from "../../spec.ts";
-import { input, load, output, store } from "../../wgsl/module.ts";
-import { channelMap, elementOf } from "../channelwise.ts";
+import { input, load, store } from "../../wgsl/module.ts";
+import { elementOf } from "../channelwise.ts";
 import { count, streamCost } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
+import { lowerLogitGradient } from "./logit_gradient.ts";
 import {
   noOverlap,
   type OverlapAttrs,
@@ -100,38 +101,26 @@ export const diceBceGradient: OpDef<OverlapAttrs> = {
     return [inputs[0]];
   },
   cost: (inputs, outputs) => streamCost(inputs, outputs, 14 * count(inputs)),
-  lower({ inputs, attrs, inPlace, device }) {
-    const overwrite = inPlace.length > 0;
-    const dx = output(0, "dx", elementOf(inputs[0]));
-    const x = overwrite ? dx : input(0, "x", elementOf(inputs[0]));
-    return {
-      variant: overwrite ? "in place" : "copy",
-      scratch: [],
-      kernels: [channelMap({
-        label: `diceBce.dlogits ${shapeText(inputs[0])}${overwrite ? " in place" : ""}`,
-        device,
-        spec: inputs[0],
-        lanes: true,
-        bindings: [
-          ...(overwrite ? [] : [x]),
-          input(1, "targets"),
-          input(2, "terms", "f32"),
-          input(3, "coefficients", "vec2f"),
-          input(4, "dloss", "f32"),
-          dx,
-        ],
-        params: { diceWeight: { f32: attrs.diceWeight }, ceWeight: { f32: attrs.ceWeight } },
-        before:
-          `let slopes = p.diceWeight * coefficients[nc]; let entropyScale = p.ceWeight / max(terms[2], 1.0);
+  lower: (request) =>
+    lowerLogitGradient(request, {
+      name: "diceBce",
+      walks: request.inputs[0],
+      reads: [
+        input(1, "targets"),
+        input(2, "terms", "f32"),
+        input(3, "coefficients", "vec2f"),
+        input(4, "dloss", "f32"),
+      ],
+      before:
+        `let slopes = p.diceWeight * coefficients[nc]; let entropyScale = p.ceWeight / max(terms[2], 1.0);
 let factor = dloss[0];`,
-        each: `let logit = ${load(x, "i")}; let goal = targets[i];
+      each: (x, dx) =>
+        `let logit = ${load(x, "i")}; let goal = targets[i];
     let e = exp(-abs(logit)); let below = V(1.0) + e;
     let probability = select(e, V(1.0), logit >= V()) / below;
     let dice = e / (below * below) * (slopes.x * goal + V(slopes.y));
     ${store(dx, "i", "select(V(), factor * (dice + entropyScale * (probability - goal)), goal >= V())")}`,
-      })],
-    };
-  },
+    }),
   reference({ inputs: [x, targets, terms, coefficients, dloss], inputSpecs, attrs }) {
     const { voxels } = sizesOf("diceBceGradient", inputSpecs);
     return [x.map((logit, i) => {

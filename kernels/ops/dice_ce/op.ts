@@ -4,6 +4,7 @@ import { input, load, output, store } from "../../wgsl/module.ts";
 import { channelMap, elementOf } from "../channelwise.ts";
 import { count, require, streamCost } from "../check.ts";
 import { shapeText } from "../elementwise.ts";
+import { lowerLogitGradient } from "./logit_gradient.ts";
 import {
   type OverlapAttrs,
   overlapKernels,
@@ -121,36 +122,23 @@ export const diceCeGradient: OpDef<DiceCeAttrs> = {
     return [inputs[0]];
   },
   cost: (inputs, outputs) => streamCost([inputs[0], ...inputs], outputs, 12 * count(inputs)),
-  lower({ inputs, attrs, inPlace, device }) {
+  lower(request) {
+    const { inputs, attrs } = request;
     const { c } = sizesOf("diceCeGradient", inputs, attrs);
-    const overwrite = inPlace.length > 0;
-    const dx = output(0, "dx", elementOf(inputs[0]));
-    const x = overwrite ? dx : input(0, "x", elementOf(inputs[0]));
-    return {
-      variant: overwrite ? "in place" : "copy",
-      scratch: [],
-      kernels: [channelMap({
-        label: `diceCe.dlogits ${shapeText(inputs[0])}${overwrite ? " in place" : ""}`,
-        device,
-        spec: inputs[1],
-        lanes: true,
-        bindings: [
-          ...(overwrite ? [] : [x]),
-          input(1, "labels"),
-          input(2, "terms", "f32"),
-          input(3, "logSum"),
-          input(4, "coefficients", "vec2f"),
-          input(5, "dloss", "f32"),
-          dx,
-        ],
-        params: {
-          classes: c,
-          ...ignoring(attrs),
-          diceWeight: { f32: attrs.diceWeight },
-          ceWeight: { f32: attrs.ceWeight },
-        },
-        before: "let entropyScale = p.ceWeight / max(terms[2], 1.0); let factor = dloss[0];",
-        each: `let at = n * p.classes * p.voxels + v;
+    return lowerLogitGradient(request, {
+      name: "diceCe",
+      walks: inputs[1],
+      reads: [
+        input(1, "labels"),
+        input(2, "terms", "f32"),
+        input(3, "logSum"),
+        input(4, "coefficients", "vec2f"),
+        input(5, "dloss", "f32"),
+      ],
+      params: { classes: c, ...ignoring(attrs) },
+      before: "let entropyScale = p.ceWeight / max(terms[2], 1.0); let factor = dloss[0];",
+      each: (x, dx) =>
+        `let at = n * p.classes * p.voxels + v;
     let label = labels[m];
     let counts = (label >= V()) & (label != V(p.ignored));
     let whole = logSum[m];
@@ -169,8 +157,7 @@ export const diceCeGradient: OpDef<DiceCeAttrs> = {
       let entropy = probability - hit;
       ${store(dx, "i", "select(V(), factor * (p.diceWeight * dice + entropyScale * entropy), counts)")}
     }`,
-      })],
-    };
+    });
   },
   reference({ inputs: [x, labels, terms, logSum, coefficients, dloss], inputSpecs, attrs }) {
     const sizes = sizesOf("diceCeGradient", inputSpecs, attrs);
