@@ -1,3 +1,5 @@
+import { IMPORTED_ARGUMENTS, LAYER_ARGUMENTS } from "./layer_arguments.ts";
+
 /** A JSON object whose keys are not known yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -51,20 +53,13 @@ export function withArchitecture(configuration: Fields): Fields {
       arch_kwargs: {
         n_stages: encoder.length,
         features_per_stage: encoder.map((_, s) => Math.min(Number(base) * 2 ** s, Number(most))),
-        conv_op: "torch.nn.modules.conv.Conv3d",
         kernel_sizes: kernels,
         strides,
         [residual ? "n_blocks_per_stage" : "n_conv_per_stage"]: encoder,
         n_conv_per_stage_decoder: decoder,
-        conv_bias: true,
-        norm_op: "torch.nn.modules.instancenorm.InstanceNorm3d",
-        norm_op_kwargs: { eps: 1e-5, affine: true },
-        dropout_op: null,
-        dropout_op_kwargs: null,
-        nonlin: "torch.nn.LeakyReLU",
-        nonlin_kwargs: { inplace: true },
+        ...LAYER_ARGUMENTS,
       },
-      _kw_requires_import: ["conv_op", "norm_op", "dropout_op", "nonlin"],
+      _kw_requires_import: IMPORTED_ARGUMENTS,
     },
   };
 }

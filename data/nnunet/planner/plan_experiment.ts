@@ -3,6 +3,8 @@ import { roundHalfToEven } from "../../resample.ts";
 import { type Dims3, voxelCount } from "../../volume.ts";
 import type { LabelledFingerprint } from "../fingerprint.ts";
 import type { LabelSet } from "../labels.ts";
+import { IMPORTED_ARGUMENTS, LAYER_ARGUMENTS } from "../layer_arguments.ts";
+import { readerOrientation } from "../reader_orientation.ts";
 import type { ArchitecturePlan, ConfigurationPlan, Plans } from "../plans.ts";
 import { masksForNorm, normalizationScheme } from "./normalization.ts";
 import { type PlannedNetwork, planNetwork } from "./plan_network.ts";
@@ -87,7 +89,7 @@ export function planExperiment(demand: ExperimentDemand): Plans {
     },
     "3d_cascade_fullres": { ...fullres, previous_stage: "3d_lowres" },
   };
-  const reoriented = demand.reader === "NibabelIOWithReorient";
+  const orientation = readerOrientation(demand.reader);
   return {
     dataset_name: demand.name,
     plans_name: plansName,
@@ -105,7 +107,7 @@ export function planExperiment(demand: ExperimentDemand): Plans {
     experiment_planner_used: planner.className,
     label_manager: "LabelManager",
     foreground_intensity_properties_per_channel: fingerprint.foreground_intensity_properties_per_channel,
-    ...(reoriented ? { orientation: "RAS" } : {}),
+    ...(orientation === null ? {} : { orientation }),
   };
 }
 
@@ -171,20 +173,13 @@ function architecture(network: PlannedNetwork, kind: "plain" | "residual"): Arch
     arch_kwargs: {
       n_stages: network.strides.length,
       features_per_stage: network.features,
-      conv_op: "torch.nn.modules.conv.Conv3d",
       kernel_sizes: network.kernels,
       strides: network.strides,
       ...(kind === "plain" ? { n_conv_per_stage: encoder } : { n_blocks_per_stage: encoder }),
       n_conv_per_stage_decoder: decoder,
-      conv_bias: true,
-      norm_op: "torch.nn.modules.instancenorm.InstanceNorm3d",
-      norm_op_kwargs: { eps: 1e-5, affine: true },
-      dropout_op: null,
-      dropout_op_kwargs: null,
-      nonlin: "torch.nn.LeakyReLU",
-      nonlin_kwargs: { inplace: true },
+      ...LAYER_ARGUMENTS,
     },
-    _kw_requires_import: ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    _kw_requires_import: IMPORTED_ARGUMENTS,
   };
 }
 
