@@ -1,8 +1,8 @@
 import { z } from "./deps.ts";
 import { balanceNames, centreNames } from "../data/sampling.ts";
 import { downsampling, NETWORK_PRESETS, networkPreset } from "../model/config.ts";
+import { computeKeys, loopKeys } from "./run_keys.ts";
 import type { Schedule } from "./schedule.ts";
-import { tuningTableSchema } from "./tuning.ts";
 
 /** Names of the network presets; `features` and `blocks` of a configuration override what a preset says. */
 export const networkPresetNames: readonly string[] = Object.keys(NETWORK_PRESETS);
@@ -85,16 +85,6 @@ export const optimizerSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
-/** How much GPU memory a run may take, and what it recomputes for it. */
-export const memorySchema = z.strictObject({
-  limit: z.number().positive().nullable().default(null).describe(
-    "GPU memory that the run may take, GiB; null: what it needs (WebGPU does not say how much there is)",
-  ),
-  recompute: z.enum(["auto", "off", "all"]).default("auto").describe(
-    "compute norms and activations again in the backward pass instead of keeping them; auto: only as far as the limit asks for it",
-  ),
-});
-
 const exponent = z.number().positive().default(0.9);
 const epochIndex = z.int().nonnegative();
 const schedule = z.discriminatedUnion("kind", [
@@ -148,23 +138,9 @@ export const runConfigSchema = z.strictObject({
   layout: z.enum(layoutNames).default("auto").describe(
     "blocks: store and compute kept blocks only; dense-masked: whole maps times the mask, with equal results",
   ),
-  precision: z.enum(["f32", "f16", "auto"]).default("auto")
-    .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
-  memory: memorySchema.prefault({}),
-  tuning: tuningTableSchema.nullable().default(null).describe(
-    "measured tiles of convolutions, written by spark3d tune; they change the order of sums, and so the last digits",
-  ),
+  ...computeKeys,
   checkpointEveryEpochs: z.int().positive().default(1),
-  metricsEvery: z.int().positive().max(64).default(25).describe(
-    "steps between two read-backs of the losses",
-  ),
-  nanLimit: z.int().nonnegative().default(20).describe(
-    "losses of one epoch that may be NaN before the run ends",
-  ),
-  loader: z.strictObject({
-    workers: z.int().positive().max(256).default(2).describe("threads that read patches"),
-    prefetch: z.int().positive().max(1024).default(4).describe("batches kept ready"),
-  }).prefault({}),
+  ...loopKeys,
   sampling: z.strictObject({
     balance: z.enum(balanceNames).default("none").describe(
       "what is drawn equally often: none: every image; modality or subject: each of those, then an image of it",

@@ -1,7 +1,7 @@
 import { checkPatch, type NetworkConfig, validateNetwork } from "../../model/config.ts";
-import { memorySchema, optimizerSchema } from "../config.ts";
+import { optimizerSchema } from "../config.ts";
 import { z } from "../deps.ts";
-import { tuningTableSchema } from "../tuning.ts";
+import { computeKeys, loopKeys } from "../run_keys.ts";
 import { finetuneAugmentationSchema } from "./augmentation_config.ts";
 
 /** Names of the fine-tuning schedules; {@linkcode finetuneLr} has the formulas. */
@@ -78,23 +78,9 @@ export const finetuneConfigSchema = z.strictObject({
   batchDice: z.boolean().default(false).describe("Dice of the whole batch instead of each patch"),
   oversample: z.number().min(0).max(1).default(0.33).describe("share of patches that must show foreground"),
   augmentation: finetuneAugmentationSchema.prefault({}),
-  precision: z.enum(["f32", "f16", "auto"]).default("auto")
-    .describe("storage of activations; auto: f16 on GPUs that have it, f32 elsewhere"),
-  memory: memorySchema.prefault({}),
-  tuning: tuningTableSchema.nullable().default(null).describe(
-    "measured tiles of convolutions, written by spark3d tune; they change the order of sums, and so the last digits",
-  ),
+  ...computeKeys,
   checkpointEveryEpochs: z.int().positive().default(50),
-  metricsEvery: z.int().positive().max(64).default(25).describe(
-    "steps between two read-backs of the losses",
-  ),
-  nanLimit: z.int().nonnegative().default(20).describe(
-    "losses of one epoch that may be NaN before the run ends",
-  ),
-  loader: z.strictObject({
-    workers: z.int().positive().max(256).default(2).describe("threads that read patches"),
-    prefetch: z.int().positive().max(1024).default(4).describe("batches kept ready"),
-  }).prefault({}),
+  ...loopKeys,
 }).check(({ value, issues }) => {
   const fault = (path: PropertyKey[], message: string, input: unknown) =>
     issues.push({ code: "custom", path, message, input });
