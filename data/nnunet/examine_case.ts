@@ -2,6 +2,7 @@ import { type Box3, boxSize, nonzeroBox } from "../crop.ts";
 import { DataError } from "../errors.ts";
 import { findNonFinite } from "../find_non_finite.ts";
 import { readImage } from "../formats/read_image.ts";
+import { reorient } from "../orientation.ts";
 import type { PoolTask } from "../task_pool.ts";
 import type { Dims3 } from "../volume.ts";
 import type { DatasetCase } from "./dataset.ts";
@@ -16,6 +17,8 @@ export interface ExamineSettings {
   /** Values that a label map may hold, ignore included, ascending. */
   readonly declared: readonly number[];
   readonly ignore: number | null;
+  /** Axis codes to bring the volumes to first; null keeps the axes of the files. */
+  readonly orientation: string | null;
   /** Foreground intensities to draw of every channel. */
   readonly draws: number;
   /** Largest number of bytes of one decompressed file. */
@@ -30,7 +33,7 @@ export interface ExaminedCase {
   readonly facts?: CaseFacts;
 }
 
-/** What the fingerprint takes of a case; sizes along z, y, x of the file. */
+/** What the fingerprint takes of a case; sizes along z, y, x of the file brought to the orientation. */
 export interface CaseFacts {
   readonly spacing: Dims3;
   readonly shape: Dims3;
@@ -54,7 +57,7 @@ export async function examineCase(task: ExamineTask, settings: ExamineSettings):
   let box: Box3 | null = null;
   let grid: { readonly shape: Dims3; readonly spacing: Dims3 } | undefined;
   for (const file of task.images) {
-    const volume = await readOr(problems, file, settings.maxBytes);
+    const volume = await readOr(problems, file, settings);
     if (!volume) continue;
     grid ??= { shape: volume.shape, spacing: volume.spacing };
     const bad = findNonFinite(volume.data);
@@ -67,7 +70,7 @@ export async function examineCase(task: ExamineTask, settings: ExamineSettings):
     box = unite(box, nonzeroBox(volume.data, volume.shape));
     channels.push(volume.data);
   }
-  const labels = await readOr(problems, task.label, settings.maxBytes);
+  const labels = await readOr(problems, task.label, settings);
   if (labels) problems.push(...labelProblems(task.label, labels.data, settings.declared));
   if (channels.length === task.images.length && !box) {
     const found = `zero in every voxel${channels.length > 1 ? " of every channel" : ""}`;
@@ -89,9 +92,11 @@ export async function examineCase(task: ExamineTask, settings: ExamineSettings):
   };
 }
 
-async function readOr(problems: string[], file: string, maxBytes?: number) {
+/** Reads a volume and brings it to the orientation; a file that cannot be read becomes a problem. */
+async function readOr(problems: string[], file: string, { maxBytes, orientation }: ExamineSettings) {
   try {
-    return await readImage(file, { maxBytes });
+    const volume = await readImage(file, { maxBytes });
+    return orientation === null ? volume : reorient(volume, orientation);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     problems.push(error.message);

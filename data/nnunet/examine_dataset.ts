@@ -7,6 +7,7 @@ import { type CaseFacts, examineCase, type ExamineTask } from "./examine_case.ts
 import type { LabelledFingerprint } from "./fingerprint.ts";
 import { type IntensityPool, mergePools, poolStatistics } from "./intensity_pool.ts";
 import { median } from "./percentile.ts";
+import { readerOrientation } from "./reader_orientation.ts";
 import { surveyGrids } from "./survey_grids.ts";
 
 /** How to look into a data set. */
@@ -76,6 +77,7 @@ export async function examineDataset(
     settings: {
       declared,
       ignore: labels.ignore,
+      orientation: readerOrientation(dataset.description.overwrite_image_reader_writer),
       draws: Math.floor((options.intensityDraws ?? INTENSITY_DRAWS) / cases.length),
       ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
     },

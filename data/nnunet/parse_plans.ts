@@ -4,6 +4,7 @@ import type { ResamplingSettings } from "../plan.ts";
 import type { Dims3 } from "../volume.ts";
 import { intensitySchema } from "./fingerprint.ts";
 import { type Fields, inherited, isFields, withArchitecture } from "./older_plans.ts";
+import { readerOrientation } from "./reader_orientation.ts";
 import type { ArchitectureArguments, ArchitecturePlan, ConfigurationPlan, Plans } from "./plans.ts";
 
 const positive = z.number().positive();
@@ -127,9 +128,6 @@ const plansSchema: z.ZodType<Plans> = z.object({
   "wanted transpose_backward to undo transpose_forward",
 );
 
-/** Only this reader changes the axes of a file: it turns volumes to right, anterior, superior. */
-const REORIENTING_READER = "NibabelIOWithReorient";
-
 /**
  * Plans from the content of a plans.json: inherited configurations completed, two-dimensional ones left out, networks in today's form.
  *
@@ -168,6 +166,6 @@ export function parsePlans(content: unknown, file: string): Plans {
     return refuse(text, "correct the file, or plan the data set again: spark3d plan-dataset");
   }
   const plans = parsed.data;
-  const reoriented = plans.orientation === undefined && plans.image_reader_writer === REORIENTING_READER;
-  return reoriented ? { ...plans, orientation: "RAS" } : plans;
+  const orientation = readerOrientation(plans.image_reader_writer);
+  return plans.orientation === undefined && orientation !== null ? { ...plans, orientation } : plans;
 }

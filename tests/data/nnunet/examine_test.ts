@@ -83,6 +83,21 @@ Deno.test("examineDataset() takes the fingerprint of cropped cases, the same wit
     assert.deepEqual(await examineDataset(dataset, { ...few, workers: 2 }), { fingerprint, warnings });
   }));
 
+Deno.test("examineDataset() measures volumes in the axes to which the data set's reader brings them", () =>
+  withFolder(async (folder) => {
+    const affine = [0, 0, 2, 0, -0.5, 0, 0, 0, 0, 0.75, 0, 0, 0, 0, 0, 1]; // x to posterior, y up, z to the right
+    const cases = [{ ...small("a"), images: [noise(SHAPE, 1)], affine }];
+    const spacingsOf = async (name: string, more: Record<string, unknown>) => {
+      const dataset = await writeSmallDataset(`${folder}/${name}`, cases, undefined, more);
+      const { fingerprint } = await examineDataset(dataset, few);
+      return [fingerprint.spacings, fingerprint.shapes_after_crop];
+    };
+    const [d, h, w] = SHAPE.map((size) => size - 2); // without the rim of zeros
+    assert.deepEqual(await spacingsOf("kept", {}), [[[2, 0.75, 0.5]], [[d, h, w]]]);
+    const turned = await spacingsOf("turned", { overwrite_image_reader_writer: "NibabelIOWithReorient" });
+    assert.deepEqual(turned, [[[0.75, 0.5, 2]], [[h, w, d]]]);
+  }));
+
 Deno.test("examineDataset() gives a line for every file that does not fit its case, before reading voxels", () =>
   withFolder(async (folder) => {
     const dataset = await writeSmallDataset(folder, [
