@@ -66,7 +66,7 @@ Deno.test("twenty generated heads: foreground Dice of the fold's whole cases abo
     spacing: [2, 2, 2],
   });
   const { validation } = await run(
-    ["finetune", "heads", "--scratch", "--preset", "demo", "--patch", "32", "--epochs", "80", "--out", "run"],
+    ["finetune", "heads", "--scratch", "--preset", "demo", "--epochs", "60", "--out", "run"],
     path,
   ) as { validation: { meanDice: number; cases: number } };
   console.log(JSON.stringify(validation));

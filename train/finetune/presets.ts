@@ -22,7 +22,7 @@ export const finetuneRecipes = {
  * - `default`: 1000 epochs of 250 steps, as published.
  * - `short`: 150 epochs, the published short setting; warm-up and decoder phases take 15.
  * - `demo`: minutes on two CPU cores with a software driver. It departs from the published protocol where that does not pay
- *   in so few steps: AdamW, foreground in every patch, neither mirroring nor deep supervision and, where no checkpoint decides
+ *   in so few steps: AdamW, neither mirroring nor deep supervision and, where no checkpoint decides
  *   them, 4 to 32 features and patches of 48^3.
  */
 export const finetunePresets = {
@@ -44,7 +44,6 @@ export const finetunePresets = {
     stepsPerEpoch: 50,
     validationSteps: 5,
     deepSupervision: false,
-    oversample: 1,
     augmentation: { mirrorAxes: [] },
     metricsEvery: 5,
     checkpointEveryEpochs: 5,
