@@ -58,7 +58,9 @@ Deno.test("adaptPlans() like the pre-training takes spacing, patch, architecture
     pt_num_in_channels: 1,
     pt_used_patchsize: [32, 32, 32],
     pt_recommended_downstream_patchsize: [32, 32, 32],
-    citations: plans.pretrain_info!.citations,
+    citations: [
+      "Wald et al., Revisiting MAE pre-training for 3D medical image segmentation, arXiv:2410.23132",
+    ],
   });
 });
 

@@ -57,6 +57,14 @@ Deno.test("finetuneLr() follows the formulas of every schedule", () => {
   }
 });
 
+Deno.test("finetuneLr() scales the decoder's phase alone by decoderRate", () => {
+  const spans = { decoderEpochs: 4, warmupEpochs: 3 };
+  for (const kind of ["valley", "sawtooth"]) {
+    const [run, tenfold] = [1, 10].map((decoderRate) => scheduled(kind, 20, { ...spans, decoderRate }));
+    for (let e = 0; e < 20; e++) close(finetuneLr(tenfold, e), (e < 4 ? 10 : 1) * finetuneLr(run, e));
+  }
+});
+
 Deno.test("warm-up and decoder phases take 50 of 1000 epochs, 15 of 150, a tenth of fewer", () => {
   for (const [epochs, usual] of [[1000, 50], [150, 15], [4000, 50], [20, 2], [5, 1]]) {
     assert.deepEqual(scheduleSpans(scheduled("sawtooth", epochs)), { decoder: usual, warmup: usual });
