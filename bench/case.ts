@@ -12,7 +12,7 @@ export interface CaseInput {
   /** `table`: a block table that keeps as many blocks as it has room for. */
   readonly contents?: Contents | "table";
   /** Contents themselves, of a dense tensor of their type; `contents` does not count then. */
-  readonly data?: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+  readonly data?: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
   /** Grid and capacity of a tensor in the block layout, or of a block table. */
   readonly blocks?: BlockGrid;
   /** Whether the gradient with respect to this input is measured; noise is by default, everything else is not. */
@@ -45,10 +45,15 @@ export interface BuiltCase {
 }
 
 /** Contents of an input. */
-export type CaseData = Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+export type CaseData =
+  | Float32Array<ArrayBuffer>
+  | Float16Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>;
 
 /** Spec of an input. */
 function specOf({ shape, contents, data, blocks }: CaseInput): TensorSpec {
+  if (data instanceof Uint32Array) return tensor(shape, "u32");
   if (data) return tensor(shape, data instanceof Int32Array ? "i32" : "f32");
   if (!blocks) return tensor(shape);
   if (contents === "table") return blockTable(shape[0], blocks);

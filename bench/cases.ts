@@ -1,4 +1,4 @@
-/** Every operation at the shapes it has in a pre-training step of ResEnc-L on a 160^3 patch, one sample. */
+/** Every operation at the shapes it has in a step of ResEnc-L on a 160^3 patch, one sample, or in prediction. */
 import { getPatchSize } from "../data/sampler.ts";
 import { accumulate } from "../kernels/ops/accumulate/op.ts";
 import { add } from "../kernels/ops/add/op.ts";
@@ -33,11 +33,13 @@ import { similarityLoss } from "../kernels/ops/ssim/score.ts";
 import { similarityMean } from "../kernels/ops/ssim/similarity_mean.ts";
 import { type Dims3, type OpDef } from "../kernels/spec.ts";
 import { NORM_EPS, SLOPE } from "../model/config.ts";
+import { augmentFamilies } from "./augment_cases.ts";
 import { blockFamilies } from "./block_cases.ts";
 import { resizeFamilies } from "./resize_cases.ts";
 import type { BenchCase, CaseFamily, CaseInput } from "./case.ts";
 import { convFamilies, PATCH, STAGES } from "./conv_cases.ts";
 import type { Contents } from "./data.ts";
+import { windowFamilies } from "./window_cases.ts";
 
 /** Size of an activation: channels and edges. */
 interface Size {
@@ -266,4 +268,6 @@ export const families: readonly CaseFamily[] = [
   ...blockFamilies,
   ...otherFamilies,
   ...resizeFamilies,
+  ...augmentFamilies,
+  ...windowFamilies,
 ];
