@@ -37,77 +37,45 @@ export function studyCases(config: StudyConfig, task: StudyTask): StudyCases {
   return { pool: [...order].map((i) => ids[i]), development: ids.slice(pool) };
 }
 
-/** Writes the labelled data of a task unless it is there. */
-export async function ensureTaskData(
-  study: string,
-  config: StudyConfig,
-  task: StudyTask,
-  output: Output,
-  signal: AbortSignal,
-): Promise<string> {
-  const { pool, development } = config.cohort;
-  return await ensureLabelled({
-    out: join(study, datasetFolder(task)),
-    config,
-    task,
-    side: "left",
-    firstSubject: 0,
-    subjects: pool + development,
-    output,
-    signal,
-  });
-}
-
-/** Writes a task's locked test cases unless they are there. For `--final` only. */
-export async function openTestData(
-  study: string,
-  config: StudyConfig,
-  task: StudyTask,
-  output: Output,
-  signal: AbortSignal,
-): Promise<string> {
-  return await ensureLabelled({
-    out: join(study, testFolder(task)),
-    config,
-    task,
-    side: "right",
-    firstSubject: FIRST_TEST_SUBJECT,
-    subjects: config.cohort.test,
-    output,
-    signal,
-  });
-}
-
-interface LabelledRequest {
-  readonly out: string;
+/** Where and how a study makes its data. */
+export interface StudyData {
+  /** Folder of the study. */
+  readonly study: string;
   readonly config: StudyConfig;
-  readonly task: StudyTask;
-  readonly side: "left" | "right";
-  readonly firstSubject: number;
-  readonly subjects: number;
   readonly output: Output;
   readonly signal: AbortSignal;
 }
 
-async function ensureLabelled(request: LabelledRequest): Promise<string> {
-  const { out, config, task, side, firstSubject, subjects, output, signal } = request;
+/**
+ * Writes labelled data of a task unless it is there.
+ *
+ * @param part `training`: the pool and the development cases; `locked`: the test cases, for `--final` only
+ * @returns folder of the data set
+ */
+export async function ensureTaskData(
+  { study, config, output, signal }: StudyData,
+  task: StudyTask,
+  part: "training" | "locked",
+): Promise<string> {
+  const out = join(study, part === "training" ? datasetFolder(task) : testFolder(task));
   if (await exists(join(out, "dataset.json"))) return out;
   if (task === "half-head") {
-    await writeHalfHead({ ...config.head!, side, out });
+    await writeHalfHead({ ...config.head!, side: part === "training" ? "left" : "right", out });
     return out;
   }
+  const { pool, development, test, seed } = config.cohort;
+  const subjects = part === "training" ? pool + development : test;
   const bar = output.progress(`heads of ${task}`, subjects);
-  const phantoms: PhantomDatasetRequest = {
+  await writePhantomDataset({
     out,
     task,
     subjects,
-    firstSubject,
-    seed: config.cohort.seed,
+    firstSubject: part === "training" ? 0 : FIRST_TEST_SUBJECT,
+    seed,
     spacing: cube(config.spacing),
     onProgress: (done, file) => bar.update(done, file),
     signal,
-  };
-  await writePhantomDataset(phantoms);
+  });
   bar.end();
   return out;
 }
@@ -118,12 +86,7 @@ async function ensureLabelled(request: LabelledRequest): Promise<string> {
  *
  * @returns path of a CSV file that `prepare` takes
  */
-export async function ensureUnlabelled(
-  study: string,
-  config: StudyConfig,
-  output: Output,
-  signal: AbortSignal,
-): Promise<string> {
+export async function ensureUnlabelled({ study, config, output, signal }: StudyData): Promise<string> {
   const cohort = join(study, "datasets", "unlabelled");
   const list = join(study, "datasets", "unlabelled.csv");
   if (!await exists(join(cohort, "dataset_description.json"))) {

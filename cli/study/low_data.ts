@@ -2,7 +2,7 @@ import { makeFolder, writeJsonAtomic } from "../../data/atomic.ts";
 import { CliError } from "../errors.ts";
 import { exists, join, readJson } from "../paths.ts";
 import { type StudyConfig, studyConfigSchema, type StudyJob, studyJobs, type StudyMethod } from "./config.ts";
-import { openTestData } from "./datasets.ts";
+import { ensureTaskData } from "./datasets.ts";
 import { configDigest, recordFinalUse } from "./final_record.ts";
 import { ensurePretrained, type StudyContext } from "./pretraining.ts";
 import { collectResults, type StudyResults } from "./results.ts";
@@ -43,7 +43,7 @@ async function testJobs(context: StudyContext, jobs: readonly StudyJob[]): Promi
   const time = new Date().toISOString();
   await recordFinalUse(study, { time, config: await configDigest(config), runs: jobs.length });
   for (const task of config.tasks) {
-    const folder = await openTestData(study, config, task, output, signal);
+    const folder = await ensureTaskData(context, task, "locked");
     const own = jobs.filter((job) => job.task === task);
     const bar = output.progress(`test ${task}`, own.length);
     for (const [i, job] of own.entries()) {

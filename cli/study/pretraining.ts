@@ -2,23 +2,17 @@ import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";
 import { mergeConfig } from "../../train/merge_config.ts";
 import type { RunConfig } from "../../train/config.ts";
-import type { Output } from "../output.ts";
 import { exists, join } from "../paths.ts";
 import { isStore } from "../run_folder.ts";
 import type { StudyConfig, StudyMethod } from "./config.ts";
-import { ensureUnlabelled } from "./datasets.ts";
+import { ensureUnlabelled, type StudyData } from "./datasets.ts";
 
 /** Folder of a method's pre-training run, relative to the study. */
 export const pretrainingFolder = (method: StudyMethod) => `pretraining/${method}`;
 
 /** What every part of a study needs. */
-export interface StudyContext {
-  /** Folder of the study. */
-  readonly study: string;
-  readonly config: StudyConfig;
+export interface StudyContext extends StudyData {
   readonly adapter: AdapterChoice;
-  readonly output: Output;
-  readonly signal: AbortSignal;
 }
 
 /** Configuration of a method's pre-training: equal but for the network's kind. */
@@ -44,7 +38,7 @@ export async function ensurePretrained(
   const store = join(study, "datasets", "unlabelled_store");
   if (!await isStore(store)) {
     const { prepareData } = await import("../prepare_data.ts");
-    const source = await ensureUnlabelled(study, config, output, signal);
+    const source = await ensureUnlabelled(context);
     await prepareData({ source, out: store, configuration: "median", signal }, output);
   }
   output.log(`pre-training ${method} in ${out}`);

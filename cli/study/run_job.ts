@@ -43,7 +43,7 @@ export async function prepareTask(
   checkpoints: Checkpoints,
 ): Promise<PreparedTask> {
   const { study, config, output, signal } = context;
-  const folder = await ensureTaskData(study, config, task, output, signal);
+  const folder = await ensureTaskData(context, task, "training");
   const prepared = join(study, "prepared", task);
   const { dataset, plans: dynamic } = await ensurePlans({ dataset: folder, prepared, output, signal });
   const plans = adaptPlans(dynamic, "fixed", {
