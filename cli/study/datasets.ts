@@ -1,11 +1,7 @@
 import { hashRandom } from "../../data/random.ts";
 import { writeFileAtomic } from "../../data/atomic.ts";
 import { discover } from "../../data/discovery/mod.ts";
-import {
-  type PhantomDatasetRequest,
-  writePhantomCohort,
-  writePhantomDataset,
-} from "../../data/phantom/mod.ts";
+import { writePhantomCohort, writePhantomDataset } from "../../data/phantom/mod.ts";
 import { pretrainEntries } from "../../data/pretrain_data.ts";
 import type { Dims3 } from "../../data/volume.ts";
 import type { Output } from "../output.ts";
