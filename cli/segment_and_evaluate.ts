@@ -15,6 +15,8 @@ export interface SegmentAndEvaluateOptions {
   /** Folder of the segmentations; gets `summary.json` of the evaluation. */
   readonly out: string;
   readonly adapter: AdapterChoice;
+  /** Average over mirrored windows; true when left out. */
+  readonly mirror?: boolean;
   readonly output: Output;
   readonly signal: AbortSignal;
 }
@@ -26,7 +28,7 @@ export interface SegmentAndEvaluateOptions {
  * @throws the signal's reason
  */
 export async function segmentAndEvaluate(options: SegmentAndEvaluateOptions): Promise<EvaluationSummary> {
-  const { run, dataset, out, adapter, output, signal } = options;
+  const { run, dataset, out, adapter, mirror, output, signal } = options;
   const { predictCases } = await import("../train/predict/predict_cases.ts");
   const { readFinetuned } = await import("../train/finetune/checkpoint.ts");
   const { evaluateFolder, writeSummary } = await import("../evaluate/mod.ts");
@@ -37,6 +39,7 @@ export async function segmentAndEvaluate(options: SegmentAndEvaluateOptions): Pr
     cases,
     out,
     adapter,
+    mirror,
     signal,
     onProgress: ({ kind, finished, id }) => kind === "written" && bar.update(finished, id),
   });

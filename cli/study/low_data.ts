@@ -6,7 +6,7 @@ import { ensureTaskData } from "./datasets.ts";
 import { configDigest, recordFinalUse } from "./final_record.ts";
 import { ensurePretrained, type StudyContext } from "./pretraining.ts";
 import { collectResults, type StudyResults } from "./results.ts";
-import { type Checkpoints, type PreparedTask, prepareTask, runJob, segmentAndEvaluate } from "./run_job.ts";
+import { type Checkpoints, evaluateJob, type PreparedTask, prepareTask, runJob } from "./run_job.ts";
 import { writeStudyReport } from "./study_report.ts";
 
 /** File of a study's configuration. */
@@ -48,7 +48,7 @@ async function testJobs(context: StudyContext, jobs: readonly StudyJob[]): Promi
     const bar = output.progress(`test ${task}`, own.length);
     for (const [i, job] of own.entries()) {
       signal.throwIfAborted();
-      await segmentAndEvaluate(context, job, folder, "all", "test");
+      await evaluateJob(context, job, folder, "all", "test");
       bar.update(i + 1, job.folder);
     }
     bar.end();

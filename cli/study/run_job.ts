@@ -2,16 +2,15 @@ import { makeFolder, writeJsonAtomic } from "../../data/atomic.ts";
 import { labelledStorePath, prepareLabelled } from "../../data/labelled/mod.ts";
 import { type LabelledDataset, readDataset } from "../../data/nnunet/dataset.ts";
 import type { Plans } from "../../data/nnunet/plans.ts";
-import { caseScore, evaluateFolder, type EvaluationSummary, writeSummary } from "../../evaluate/mod.ts";
+import { caseScore, type EvaluationSummary } from "../../evaluate/mod.ts";
 import { finetune } from "../../train/finetune/finetune.ts";
 import type { FinetuneConfig } from "../../train/finetune/config.ts";
 import { resolveFinetuneConfig } from "../../train/finetune/resolve_config.ts";
 import { adaptPlans, readPretrained } from "../../train/finetune/plan_modes.ts";
-import { readFinetuned } from "../../train/finetune/checkpoint.ts";
 import { type JsonObject, mergeConfig } from "../../train/merge_config.ts";
-import { predictCases } from "../../train/predict/predict_cases.ts";
 import { ensurePlans } from "../labelled_data.ts";
 import { exists, join } from "../paths.ts";
+import { segmentAndEvaluate } from "../segment_and_evaluate.ts";
 import { showTrainEvents } from "../train_progress.ts";
 import type { StudyJob, StudyMethod, StudyTask } from "./config.ts";
 import { datasetFolder, ensureTaskData, studyCases } from "./datasets.ts";
@@ -114,40 +113,36 @@ export async function runJob(
     if (summary.state === "stopped") throw signal.reason;
   }
   const folder = join(study, datasetFolder(job.task));
-  await segmentAndEvaluate(context, job, folder, development, "development");
+  await evaluateJob(context, job, folder, development, "development");
 }
 
-/** Segments cases of a labelled data set with a run's final network and evaluates them, unless that was done. */
-export async function segmentAndEvaluate(
-  { study, adapter, signal }: StudyContext,
+/**
+ * Segments cases of a labelled data set with a run's final network and evaluates them, unless that was done. Without mirroring, which would
+ * take eight times as long.
+ */
+export async function evaluateJob(
+  { study, adapter, output, signal }: StudyContext,
   job: StudyJob,
   folder: string,
   ids: readonly string[] | "all",
   name: "development" | "test",
-): Promise<EvaluationSummary | null> {
-  const out = join(study, job.folder, name);
-  const file = join(out, "summary.json");
-  if (await exists(file)) return null;
+): Promise<void> {
+  const run = join(study, job.folder), out = join(run, name);
+  const scores = join(out, "scores.json");
+  if (await exists(scores)) return;
   const dataset = await readDataset(folder);
-  const cases = dataset.cases.filter(({ id }) => ids === "all" || ids.includes(id));
-  await makeFolder(out);
-  const model = await readFinetuned(join(study, job.folder), "final");
-  const predicted = await predictCases({ models: [model], cases, out, adapter, mirror: false, signal });
-  if (predicted.failed.length > 0) throw new Error(predicted.failed[0].message);
-  const { foreground, ignore } = dataset.labels;
-  const summary = await evaluateFolder({
-    predictions: out,
-    labels: join(folder, "labelsTr"),
-    classes: foreground,
-    ignore,
-    surface: false,
-    cases: cases.map(({ id }) => id),
-    workers: 0,
+  const cases = ids === "all" ? dataset.cases.map(({ id }) => id) : ids;
+  const summary = await segmentAndEvaluate({
+    run,
+    dataset,
+    cases,
+    out,
+    adapter,
+    mirror: false,
+    output,
     signal,
   });
-  await writeSummary(file, summary);
-  await writeJsonAtomic(join(out, "scores.json"), caseScores(summary));
-  return summary;
+  await writeJsonAtomic(scores, caseScores(summary));
 }
 
 /** Mean Dice of every case over the classes that it has, by case id; null where it has none. */

@@ -111,6 +111,7 @@ gpuTest(
         if (!biasBeforeNorm) assert.equal(!sameBytes(data, after.get(name)!.data), moves, name);
       }
       const states = session.stateNames().filter((name) => name.startsWith("velocity:"));
+      assert.ok(states.length > 0);
       assert.ok(states.every((name) => name.startsWith("velocity:decoder.") || trainable !== "decoder"));
     }
   },
