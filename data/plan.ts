@@ -1,5 +1,5 @@
 import { type DatasetFingerprint, medianSpacing } from "./fingerprint.ts";
-import type { Dims3 } from "./volume.ts";
+import { type Dims3, transposed } from "./volume.ts";
 
 /** Names of the three preprocessing configurations that are always planned. */
 export type ConfigurationName = "median" | "onemmiso" | "noresample";
@@ -63,18 +63,18 @@ export function planDataset(
 ): DatasetPlan {
   const median = medianSpacing(fingerprint);
   const forward = transposeForward(median);
-  const transposed: Dims3 = [median[forward[0]], median[forward[1]], median[forward[2]]];
+  const spacing = transposed(median, forward);
   return {
     dataset_name: name,
     plans_name: "nnsslPlans",
-    original_median_spacing_after_transp: transposed,
+    original_median_spacing_after_transp: spacing,
     image_reader_writer: orientation === null ? "NiftiReader" : "NiftiReaderWithReorientation",
     orientation,
     transpose_forward: forward,
     transpose_backward: inversePermutation(forward),
     experiment_planner_used: "FixedSpacingPlanner",
     configurations: {
-      median: configuration("median", transposed),
+      median: configuration("median", spacing),
       onemmiso: configuration("onemmiso", [1, 1, 1]),
       noresample: configuration("noresample", null),
     },

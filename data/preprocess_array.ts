@@ -7,7 +7,7 @@ import {
 } from "./normalize.ts";
 import { checkShape, resampledShape, resampleImage, type ResampleOptions } from "./resample.ts";
 import { resampleLabels } from "./resample_labels.ts";
-import { type Dims3, voxelCount } from "./volume.ts";
+import { type Dims3, transposed, voxelCount } from "./volume.ts";
 
 /**
  * Resizes an image as `resampleImage` does: order 3, order 0 along an axis that is resampled separately. May run elsewhere, as on a GPU.
@@ -80,12 +80,11 @@ export async function preprocessArray<Name extends string = keyof ImageMasks<unk
   options: PreprocessArrayOptions<Name>,
 ): Promise<PreprocessedArray<Name> | null> {
   const order = options.transpose ?? [0, 1, 2];
-  const permute = (values: Dims3): Dims3 => [values[order[0]], values[order[1]], values[order[2]]];
-  const spacing = permute(options.spacing), before = permute(shape);
+  const spacing = transposed(options.spacing, order), before = transposed(shape, order);
   const schemes = channelSchemes(data.length / voxelCount(shape), options.normalization);
   const useMask = schemes.some((scheme) => scheme.useMask === true);
-  const transposed = mapMasks(options.masks, (mask) => transposeAxes(mask, shape, order));
-  const crop = cropAlong(transposeAxes(data, shape, order), before, transposed, useMask);
+  const turned = mapMasks(options.masks, (mask) => transposeAxes(mask, shape, order));
+  const crop = cropAlong(transposeAxes(data, shape, order), before, turned, useMask);
   if (!crop) return null;
   const voxels = voxelCount(crop.shape);
   const [statistics] = schemes.map((scheme, channel) =>

@@ -1,6 +1,6 @@
 import { DataError } from "./errors.ts";
 import { resampledShape } from "./resample.ts";
-import { type Dims3, type Volume, voxelCount } from "./volume.ts";
+import { type Dims3, transposed, type Volume, voxelCount } from "./volume.ts";
 
 /**
  * Refuses a target grid that is too large for memory or has an axis without voxels, before anything is computed.
@@ -18,10 +18,11 @@ export function checkTarget(
   maxBytes: number,
 ): void {
   if (!target) return;
-  const permute = (
-    values: Dims3,
-  ): Dims3 => [values[transpose[0]], values[transpose[1]], values[transpose[2]]];
-  const shape = resampledShape(permute(volume.shape), permute(volume.spacing), target);
+  const shape = resampledShape(
+    transposed(volume.shape, transpose),
+    transposed(volume.spacing, transpose),
+    target,
+  );
   const found = `${volume.shape.join("x")} voxels of ${
     volume.spacing.map((step) => step.toPrecision(4)).join(" x ")
   } mm`;

@@ -80,6 +80,11 @@ export function columnNorms(affine: Affine): [number, number, number] {
   return [norm(0), norm(1), norm(2)];
 }
 
+/** `values` with axis a taken from axis `order[a]`. */
+export function transposed(values: Dims3, order: Dims3): Dims3 {
+  return [values[order[0]], values[order[1]], values[order[2]]];
+}
+
 /** Number of voxels of a shape. */
 export function voxelCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);

@@ -1,5 +1,5 @@
 import type { Box3 } from "../crop.ts";
-import type { Affine, Dims3, Volume } from "../volume.ts";
+import { type Affine, type Dims3, transposed, type Volume } from "../volume.ts";
 
 /**
  * What has to be undone to bring a map of a preprocessed case back onto the grid of its files. Plain values, JSON-safe.
@@ -32,7 +32,7 @@ export interface CaseGeometry {
 
 /** Numbers in array order of the file, brought to the order of the array axes. */
 export function alongArray(values: Dims3, { fileAxes }: Pick<CaseGeometry, "fileAxes">): Dims3 {
-  return [values[fileAxes[0]], values[fileAxes[1]], values[fileAxes[2]]];
+  return transposed(values, fileAxes);
 }
 
 /** Typed arrays that hold labels. */

@@ -4,7 +4,7 @@ import type { LabelledDataset } from "../nnunet/dataset.ts";
 import { estimateMemory } from "../prepare/estimate_memory.ts";
 import { mapConcurrent } from "../prepare/map_concurrent.ts";
 import { safeName } from "../store_paths.ts";
-import type { Dims3 } from "../volume.ts";
+import { transposed } from "../volume.ts";
 import { LARGEST_LABEL } from "../zarr/types.ts";
 import type { CaseSettings, CaseTask } from "./prepare_case.ts";
 import type { PrepareLabelledOptions } from "./prepare_labelled.ts";
@@ -88,11 +88,10 @@ async function caseMemory(
 ): Promise<number> {
   const { shape, spacing, contentBytes } = await readImageHeader(images[0]);
   const order = plans.transpose_forward;
-  const permute = (values: Dims3): Dims3 => [values[order[0]], values[order[1]], values[order[2]]];
   return estimateMemory({
     contentBytes,
-    shape: permute(shape),
-    spacing: permute(spacing),
+    shape: transposed(shape, order),
+    spacing: transposed(spacing, order),
     targetSpacing: configuration.spacing,
     masks: images.length, // further channels and the labels take as much each
   });

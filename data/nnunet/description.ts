@@ -49,7 +49,13 @@ export function parseDescription(content: unknown, file: string): DatasetFields 
   const parsed = schema.safeParse(content);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
-    return refuse(`${path.join(".")}: ${message}`, "a dataset.json of nnU-Net v2", "correct the file");
+    const field = path.join("."),
+      value: unknown = Object.entries(content).find(([key]) => key === field)?.[1];
+    const [, wanted] = /^wanted (.*)$/.exec(message) ?? [];
+    if (wanted !== undefined && typeof value !== "object") {
+      return refuse(`${field} ${JSON.stringify(value) ?? "missing"}`, wanted, "correct the file");
+    }
+    return refuse(`${field}: ${message}`, "a dataset.json of nnU-Net v2", "correct the file");
   }
   const { file_ending, channel_names, modality } = parsed.data;
   const channels = channel_names ?? modality ?? {};

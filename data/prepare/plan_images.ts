@@ -1,6 +1,6 @@
 import { DataError, toDataError } from "../errors.ts";
 import type { DatasetPlan } from "../plan.ts";
-import type { Dims3 } from "../volume.ts";
+import { transposed } from "../volume.ts";
 import { estimateMemory } from "./estimate_memory.ts";
 import type { ImageSettings, ImageTask } from "./image_task.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
@@ -50,13 +50,10 @@ function taskMemory(
 ): number {
   const { shape, spacing, contentBytes } = headers.get(id)!;
   const { transpose = [0, 1, 2], targetSpacing = null } = settings.preprocess;
-  const permute = (
-    values: Dims3,
-  ): Dims3 => [values[transpose[0]], values[transpose[1]], values[transpose[2]]];
   return estimateMemory({
     contentBytes,
-    shape: permute(shape),
-    spacing: permute(spacing),
+    shape: transposed(shape, transpose),
+    spacing: transposed(spacing, transpose),
     targetSpacing,
     masks: Object.keys(masks ?? {}).length,
   });

@@ -1,6 +1,6 @@
 import { DataError } from "../../errors.ts";
 import { roundHalfToEven } from "../../resample.ts";
-import { type Dims3, voxelCount } from "../../volume.ts";
+import { type Dims3, transposed, voxelCount } from "../../volume.ts";
 import type { LabelledFingerprint } from "../fingerprint.ts";
 import type { LabelSet } from "../labels.ts";
 import { IMPORTED_ARGUMENTS, LAYER_ARGUMENTS } from "../layer_arguments.ts";
@@ -9,7 +9,7 @@ import type { ArchitecturePlan, ConfigurationPlan, Plans } from "../plans.ts";
 import { masksForNorm, normalizationScheme } from "./normalization.ts";
 import { type PlannedNetwork, planNetwork } from "./plan_network.ts";
 import { type PlannerName, PLANNERS } from "./planners.ts";
-import { perAxisMedian, type TargetGrid, targetGrid, transposed } from "./target_spacing.ts";
+import { perAxisMedian, type TargetGrid, targetGrid } from "./target_spacing.ts";
 import { planTopology } from "./topology.ts";
 
 /** What is planned for. */

@@ -1,6 +1,6 @@
 import { inversePermutation, transposeForward } from "../../plan.ts";
 import { resampledShape } from "../../resample.ts";
-import type { Dims3 } from "../../volume.ts";
+import { type Dims3, transposed } from "../../volume.ts";
 import type { LabelledFingerprint } from "../fingerprint.ts";
 import { median, percentile } from "../percentile.ts";
 
@@ -58,9 +58,4 @@ export function targetGrid(fingerprint: Spacings): TargetGrid {
 export function perAxisMedian(rows: readonly Dims3[]): Dims3 {
   const axis = (a: number) => median(rows.map((row) => row[a]));
   return [axis(0), axis(1), axis(2)];
-}
-
-/** `values` with axis a taken from axis `order[a]`. */
-export function transposed(values: Dims3, order: Dims3): Dims3 {
-  return [values[order[0]], values[order[1]], values[order[2]]];
 }

@@ -98,10 +98,13 @@ Deno.test("readDataset() names the wrong field of dataset.json", () =>
       [{ channel_names: { "1": "T1" } }, /found channel_names with the keys 1/],
       [
         { channel_names: { "0": "T1", "1": "T2" }, file_ending: ".png" },
-        /file_ending: wanted one of \.nii\.gz/,
+        /found file_ending "\.png", wanted one of \.nii\.gz, .*: correct the file$/,
       ],
       [{ file_ending: ".nii" }, /found no training case, wanted imagesTr\/CASE_0000\.nii/],
-      [{ file_ending: ".nii.gz", overwrite_image_reader_writer: "Tiff3DIO" }, /wanted SimpleITKIO/],
+      [
+        { file_ending: ".nii.gz", overwrite_image_reader_writer: "Tiff3DIO" },
+        /found overwrite_image_reader_writer "Tiff3DIO", wanted SimpleITKIO/,
+      ],
       [
         { overwrite_image_reader_writer: "None", dataset: { "a/b": { images: [], label: "x" } } },
         /dataset: wanted case ids without slashes/,
