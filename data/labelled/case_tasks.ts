@@ -1,6 +1,7 @@
 import { toDataError } from "../errors.ts";
 import { readImageHeader } from "../formats/read_image_header.ts";
 import type { LabelledDataset } from "../nnunet/dataset.ts";
+import { configurationOf } from "../nnunet/plans.ts";
 import { estimateMemory } from "../prepare/estimate_memory.ts";
 import { mapConcurrent } from "../prepare/map_concurrent.ts";
 import { safeName } from "../store_paths.ts";
@@ -14,15 +15,9 @@ const PREPARATION_VERSION = 1;
 /** Files looked at at a time. */
 const CONCURRENT_FILES = 16;
 
-/** Settings that all cases of a run share. @throws {RangeError} when the plans lack the configuration */
+/** Settings that all cases of a run share. @throws {DataError} when the plans lack the configuration */
 export function caseSettings({ dataset, plans, configuration, out }: PrepareLabelledOptions): CaseSettings {
-  const chosen = plans.configurations[configuration];
-  if (!chosen) {
-    const names = Object.keys(plans.configurations).join(", ");
-    throw new RangeError(
-      `Cannot prepare ${dataset.folder}: found no configuration ${configuration}, wanted one of ${names}`,
-    );
-  }
+  const chosen = configurationOf(plans, configuration);
   const { foreground, ignore } = dataset.labels;
   const largest = Math.max(ignore ?? 0, ...foreground.flatMap(({ values }) => values));
   const { plans_name, transpose_forward, orientation = null } = plans;

@@ -65,8 +65,8 @@ export function labelledStorePath(
  * every class. A case that an earlier run finished from the same files with the same settings is not done again; the index is written
  * when all cases are there, and cases that the data set no longer has are removed. The same bytes come out whatever the number of threads.
  *
- * @throws {DataError} for the first case that cannot be used (none is left out), or when the store cannot be written
- * @throws {RangeError} when the plans lack the configuration
+ * @throws {DataError} for the first case that cannot be used (none is left out), when the plans lack the configuration, or when the store
+ * cannot be written
  */
 export async function prepareLabelled(options: PrepareLabelledOptions): Promise<PreparedLabelled> {
   const { dataset, out } = options;

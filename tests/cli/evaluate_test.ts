@@ -147,6 +147,8 @@ Deno.test("compare writes a report from evaluations and refuses those that do no
     const { code, stderr } = await spawnSpark3d(["evaluate", seg, "--labels", "labelsTr"], { cwd });
     assert.equal(code, 0, stderr);
   }
+  const left = ["evaluate", "seg", "--labels", "labelsTr", "--cases", "a", "--out", "one"];
+  assert.equal((await spawnSpark3d(left, { cwd })).code, 0);
   const args = ["compare", "ours=best", "theirs=seg/summary.json", "--out", "report", "--baseline", "theirs"];
   const plain = await spawnSpark3d([...args, "--datasets", "made"], { cwd });
   assert.equal(plain.code, 0, plain.stderr);
@@ -161,12 +163,18 @@ Deno.test("compare writes a report from evaluations and refuses those that do no
     [["ours=best", "theirs=seg", "theirs=seg"], 2, /found 1 and 2 evaluations/],
     [["ours=best", "theirs=seg", "--datasets", "p,q"], 2, /found 2 names/],
     [["ours", "theirs=seg"], 2, /Expected METHOD=SUMMARY/],
+    [
+      ["ours=best", "theirs=one"],
+      1,
+      /Cannot compare methods on best: found case b with ours or with theirs only/,
+    ],
     [["ours=best", "theirs=none"], 1, /Cannot read none\/summary\.json: found no such file/],
     [["ours=best", "theirs=dataset.json"], 1, /Cannot read dataset\.json: found no foreground_mean/],
   ];
   for (const [given, wanted, message] of cases) {
     const { code, stdout, stderr } = await spawnSpark3d(["compare", ...given, "--out", "x"], { cwd });
     assert.deepEqual([code, stdout], [wanted, ""], stderr);
+    assert.equal(stderr.trim().split("\n").length, 1, stderr);
     assert.match(stderr, message);
   }
 });

@@ -178,7 +178,7 @@ Deno.test("prepareLabelled() refuses bad input with one line and leaves no index
     await refused(gone, /Cannot read .*case_1_0001\.nii\.gz: found no such file/, 0);
     await assert.rejects(
       prepareLabelled({ ...options, dataset: strange, configuration: "2d" }),
-      /found no configuration 2d, wanted one of 3d_fullres/,
+      /found configurations 3d_fullres, wanted 2d: name one of them/,
     );
     const controller = new AbortController();
     const good = await small(`${folder}/g`);
