@@ -9,7 +9,9 @@ import { stopSignal } from "../stop_signal.ts";
 
 /** `spark3d study`: whole experiments. */
 export function studyCommand(context: CommandContext): CommandUnknownOpts {
-  const command = new Command().description("Runs a whole experiment and reports it.") as CommandUnknownOpts;
+  const command = new Command().description("Runs a whole experiment and reports it: low-data.")
+    .helpCommand(false)
+    .addOption(jsonOption()) as unknown as CommandUnknownOpts;
   return command.addCommand(lowDataCommand(context));
 }
 
