@@ -34,7 +34,7 @@ async function stagesFor(
     denoStage("types", ["check", "--quiet", "--doc", "."]),
     ...tests,
     testStage("doc examples", {
-      paths: ["mod.ts", "kernels", "model", "data", "train", "README.md", "docs"],
+      paths: ["mod.ts", "kernels", "model", "data", "train", "evaluate", "README.md", "docs"],
       doc: true,
     }),
     programStage("recorded values", "tests/golden/run.ts", []),

@@ -21,7 +21,7 @@ export interface Stage {
 /** Share of lines that the tests of a folder must reach. */
 export const requiredCoverage = 0.9;
 
-const codeFolders = ["kernels", "model", "data", "train"] as const;
+const codeFolders = ["kernels", "model", "data", "train", "evaluate"] as const;
 
 /** A Deno subcommand that passes or fails as a whole. */
 export function denoStage(name: string, args: readonly string[]): Stage {
