@@ -200,7 +200,7 @@ Deno.test({
   name: "spark3d installs a Vulkan driver with apt-get as root, and only for commands that compute",
   ignore: !mayHideDrivers,
   async fn(t) {
-    for (const command of ["pretrain", "test", "plan", "bench"]) {
+    for (const command of ["pretrain", "finetune", "predict", "study", "tune", "test", "plan", "bench"]) {
       await t.step(command, async () => {
         using folder = temporaryFolder();
         const { code, stderr, apt } = await startWithoutDriver(folder.path, command, 0);
@@ -216,6 +216,8 @@ Deno.test({
         "prepare",
         "doctor",
         "phantom",
+        "plan-dataset",
+        "evaluate",
         "--help",
         "'pretrain' --help",
         "pretrain --print-config",
