@@ -34,6 +34,7 @@ export {
   type BootstrapInterval,
   bootstrapInterval,
   type BootstrapOptions,
+  nestedBootstrapInterval,
 } from "./statistics/bootstrap_interval.ts";
 export { compareMethods, type MethodComparison } from "./statistics/compare_methods.ts";
 export { holm } from "./statistics/holm.ts";

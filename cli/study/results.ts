@@ -1,4 +1,9 @@
-import { compareMethods, type MethodComparison } from "../../evaluate/mod.ts";
+import {
+  type BootstrapInterval,
+  compareMethods,
+  type MethodComparison,
+  nestedBootstrapInterval,
+} from "../../evaluate/mod.ts";
 import { exists, join, readJson } from "../paths.ts";
 import type { StudyConfig, StudyJob, StudyMethod, StudyTask } from "./config.ts";
 import { type FinalUse, finalUses } from "./final_record.ts";
@@ -16,6 +21,8 @@ export interface StudyScore {
   readonly seeds: readonly number[];
   /** Mean over seeds. */
   readonly dice: number;
+  /** Mean Dice of each case with each seed, `[seeds][cases]`; null where no class is defined. */
+  readonly perRun: readonly (readonly (number | null)[])[];
   /** Mean Dice over seeds of each case, in order of `cases`; null where no class is defined. */
   readonly perCase: readonly (number | null)[];
   readonly cases: readonly string[];
@@ -27,7 +34,9 @@ export interface StudyDifference {
   readonly labelled: number;
   readonly method: StudyMethod;
   readonly subset: StudySubset;
-  /** Paired over cases, each the mean of its seeds. */
+  /** Mean difference of runs with the same seed on the same case; the interval draws seeds and cases. */
+  readonly interval: BootstrapInterval;
+  /** Tests paired over cases, each the mean of its seeds. */
   readonly comparison: MethodComparison;
 }
 
@@ -84,8 +93,19 @@ function scoreOf(
 ): StudyScore {
   const cases = Object.keys(seeds[0]).sort();
   const perCase = cases.map((id) => meanOf(seeds.map((scores) => scores[id] ?? null)));
+  const perRun = seeds.map((scores) => cases.map((id) => scores[id] ?? null));
   const perSeed = seeds.map((scores) => meanOf(cases.map((id) => scores[id] ?? null)) ?? NaN);
-  return { task, labelled, method, subset, cases, perCase, seeds: perSeed, dice: meanOf(perSeed) ?? NaN };
+  return {
+    task,
+    labelled,
+    method,
+    subset,
+    cases,
+    perCase,
+    perRun,
+    seeds: perSeed,
+    dice: meanOf(perSeed) ?? NaN,
+  };
 }
 
 /** Mean of what is defined, null when nothing is. */
@@ -105,6 +125,15 @@ function differencesOf(scores: readonly StudyScore[], seed: number): StudyDiffer
     const undefinedAsNaN = (values: readonly (number | null)[]) => values.map((value) => value ?? NaN);
     const other = own.cases.map((id) => scratch.perCase[scratch.cases.indexOf(id)] ?? null);
     const comparison = compareMethods(undefinedAsNaN(own.perCase), undefinedAsNaN(other), { seed });
-    return [{ task, labelled, method, subset, comparison }];
+    const runs = Math.min(own.perRun.length, scratch.perRun.length);
+    const paired = Array.from(
+      { length: runs },
+      (_, seed) =>
+        own.cases.map((id, i) =>
+          (own.perRun[seed][i] ?? NaN) - (scratch.perRun[seed][scratch.cases.indexOf(id)] ?? NaN)
+        ),
+    );
+    const interval = nestedBootstrapInterval(paired, { seed });
+    return [{ task, labelled, method, subset, interval, comparison }];
   });
 }

@@ -54,8 +54,9 @@ export function studyMarkdown(results: StudyResults): string {
       subset,
     ) => ["", `## ${subset === "test" ? "Test" : "Development"} cases`, "", ...table(results, subset)]),
     "",
-    "Dice: mean over classes, cases and seeds, x 100, with the lowest and highest seed. Difference: paired over cases (each the mean of its seeds), with the 95 % interval of " +
-    "the mean over cases drawn with replacement (percentile bootstrap); cases in which no class is defined are left out.",
+    "Dice: mean over classes, cases and seeds, x 100, with the lowest and highest seed. Difference: paired over cases and seeds, with the " +
+    "95 % interval of the mean over seeds and cases drawn with replacement (percentile bootstrap). With so few of either it is narrower " +
+    "than it should be. Cases in which no class is defined are left out.",
     "",
   ].join("\n");
 }
@@ -84,6 +85,6 @@ function differenceOf({ differences }: StudyResults, score: StudyScore): StudyDi
 
 const dice = (value: number) => (100 * value).toFixed(2);
 const signed = (value: number) => `${value < 0 ? "" : "+"}${dice(value)}`;
-const interval = ({ comparison: { difference: { mean, low, high } } }: StudyDifference) =>
+const interval = ({ interval: { mean, low, high } }: StudyDifference) =>
   `${signed(mean)} (${signed(low)} to ${signed(high)})`;
 const times = (count: number) => count === 1 ? "once" : `${count} times`;

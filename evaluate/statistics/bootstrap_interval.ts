@@ -51,3 +51,30 @@ export function bootstrapInterval(
     count,
   };
 }
+
+/**
+ * Mean of values of several runs on the same cases, with a percentile bootstrap interval over both: runs and cases are drawn with
+ * replacement, independently. With random starts that differ as much as cases do, drawing cases alone would claim too much.
+ *
+ * @param values `[runs][cases]`; undefined ones (NaN) are left out
+ * @throws {RangeError} without a run
+ */
+export function nestedBootstrapInterval(
+  values: readonly (readonly number[])[],
+  { resamples = 10_000, level = 0.95, seed = 0 }: BootstrapOptions = {},
+): BootstrapInterval {
+  if (values.length === 0) throw new RangeError("Cannot resample runs: found none, wanted at least one");
+  const cases = values[0].length;
+  const means = Array.from({ length: resamples }, (_, b) => {
+    const runs = drawCases(values.length, seed, b, 1);
+    const drawn = drawCases(cases, seed, b, 0);
+    return nanMean([...runs].flatMap((run) => [...drawn].map((i) => values[run][i])));
+  }).filter((mean) => !Number.isNaN(mean));
+  const all = values.flat();
+  return {
+    mean: nanMean(all),
+    low: percentile(means, 50 * (1 - level)),
+    high: percentile(means, 50 * (1 + level)),
+    count: all.filter((value) => !Number.isNaN(value)).length,
+  };
+}

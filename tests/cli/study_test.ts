@@ -97,7 +97,12 @@ Deno.test("results pair methods by case, over the mean of the seeds", async () =
   ]);
   assert.deepEqual(s3d.seeds.map((value) => value.toFixed(3)), ["0.500", "0.540"]);
   assert.equal(s3d.dice.toFixed(3), "0.520");
-  const { comparison } = results.differences.find(({ method }) => method === "s3d")!;
+  const { comparison, interval } = results.differences.find(({ method }) => method === "s3d")!;
+  assert.deepEqual(
+    [interval.mean, interval.low, interval.high].map((x) => x.toFixed(6)),
+    new Array(3).fill("0.100000"),
+  );
+  assert.equal(interval.count, 4);
   for (const value of [comparison.difference.mean, comparison.difference.low, comparison.difference.high]) {
     assert.equal(value.toFixed(6), "0.100000");
   }

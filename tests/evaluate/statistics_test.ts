@@ -5,6 +5,7 @@ import {
   compareMethods,
   holm,
   kendallTau,
+  nestedBootstrapInterval,
   permutationTest,
   rankStability,
   wilcoxonSignedRank,
@@ -137,4 +138,17 @@ Deno.test("rankStability() puts a method that wins every case first in all resam
     () => rankStability({ methods: ["a"], datasets: [{ name: "x", scores: [[1, 2]] }] }),
     /rank on x: found 1 cases with 2 scores, wanted cases with 1/,
   );
+});
+
+Deno.test("nestedBootstrapInterval() is as wide as runs differ, however well cases agree", () => {
+  const runs = [[0.2, 0.2, 0.2, 0.2], [0.4, 0.4, 0.4, 0.4], [0.6, 0.6, 0.6, 0.6]];
+  const { mean, low, high, count } = nestedBootstrapInterval(runs, { resamples: 2000 });
+  assert.ok(Math.abs(mean - 0.4) < 1e-12);
+  // three runs drawn with replacement: 27 triples, of which one has mean 0.2 and one 0.6 (3.7 % each)
+  assert.ok(Math.abs(low - 0.2) < 1e-12 && Math.abs(high - 0.6) < 1e-12, `${low} to ${high}`);
+  assert.equal(count, 12);
+  const single = nestedBootstrapInterval([[0.1, 0.3, NaN]], { resamples: 500 });
+  assert.equal(single.count, 2);
+  assert.ok(single.low >= 0.1 && single.high <= 0.3);
+  assert.throws(() => nestedBootstrapInterval([]), RangeError);
 });
