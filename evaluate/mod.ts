@@ -39,7 +39,7 @@ export {
 export { compareMethods, type MethodComparison } from "./statistics/compare_methods.ts";
 export { holm } from "./statistics/holm.ts";
 export { kendallTau } from "./statistics/kendall_tau.ts";
-export { permutationTest } from "./statistics/permutation_test.ts";
+export { permutationTest } from "./statistics/permutation.ts";
 export { type PairedTest, wilcoxonSignedRank } from "./statistics/wilcoxon.ts";
 export {
   findPostprocessing,

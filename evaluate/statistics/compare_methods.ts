@@ -1,6 +1,6 @@
 import { type BootstrapInterval, bootstrapInterval, type BootstrapOptions } from "./bootstrap_interval.ts";
 import { pairedDifferences } from "./paired.ts";
-import { permutationTest } from "./permutation_test.ts";
+import { permutationTest } from "./permutation.ts";
 import { type PairedTest, wilcoxonSignedRank } from "./wilcoxon.ts";
 
 /** Two methods on the same cases. */
