@@ -1,5 +1,6 @@
 import { writeNifti } from "../../data/formats/nifti/write_nifti.ts";
 import { type LabelledDataset, readDataset } from "../../data/nnunet/dataset.ts";
+import { LAYER_ARGUMENTS } from "../../data/nnunet/layer_arguments.ts";
 import type { ConfigurationPlan, NormalizationScheme, Plans } from "../../data/nnunet/plans.ts";
 import { hashRandom } from "../../data/random.ts";
 import { type Affine, diagonalAffine, type Dims3, makeVolume, voxelCount } from "../../data/volume.ts";
@@ -104,18 +105,11 @@ export function smallPlans(
       arch_kwargs: {
         n_stages: 2,
         features_per_stage: [4, 8],
-        conv_op: "torch.nn.modules.conv.Conv3d",
         kernel_sizes: [[3, 3, 3], [3, 3, 3]],
         strides: [[1, 1, 1], [2, 2, 2]],
         n_blocks_per_stage: [1, 1],
         n_conv_per_stage_decoder: [1],
-        conv_bias: true,
-        norm_op: "torch.nn.modules.instancenorm.InstanceNorm3d",
-        norm_op_kwargs: { eps: 1e-5, affine: true },
-        dropout_op: null,
-        dropout_op_kwargs: null,
-        nonlin: "torch.nn.LeakyReLU",
-        nonlin_kwargs: { inplace: true },
+        ...LAYER_ARGUMENTS,
       },
       _kw_requires_import: ["conv_op", "norm_op", "dropout_op", "nonlin"],
     },

@@ -5,6 +5,7 @@ import type { LoadedCrop } from "../../../data/labelled/loader.ts";
 import { prepareLabelled } from "../../../data/labelled/prepare_labelled.ts";
 import { readDataset } from "../../../data/nnunet/dataset.ts";
 import { type LabelSet, parseLabels } from "../../../data/nnunet/labels.ts";
+import { LAYER_ARGUMENTS } from "../../../data/nnunet/layer_arguments.ts";
 import type { ConfigurationPlan, Plans } from "../../../data/nnunet/plans.ts";
 import { diagonalAffine, makeVolume } from "../../../data/volume.ts";
 import { hashRandom } from "../../../data/random.ts";
@@ -112,18 +113,11 @@ export function blobPlans(channels: number): Plans {
       arch_kwargs: {
         n_stages: 2,
         features_per_stage: [4, 6],
-        conv_op: "torch.nn.modules.conv.Conv3d",
         kernel_sizes: [[3, 3, 3], [3, 3, 3]],
         strides: [[1, 1, 1], [2, 2, 2]],
         n_blocks_per_stage: [1, 1],
         n_conv_per_stage_decoder: [1],
-        conv_bias: true,
-        norm_op: "torch.nn.modules.instancenorm.InstanceNorm3d",
-        norm_op_kwargs: { eps: 1e-5, affine: true },
-        dropout_op: null,
-        dropout_op_kwargs: null,
-        nonlin: "torch.nn.LeakyReLU",
-        nonlin_kwargs: { inplace: true },
+        ...LAYER_ARGUMENTS,
       },
       _kw_requires_import: [],
     },
