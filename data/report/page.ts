@@ -1,8 +1,8 @@
 import type { Rejection } from "./collect.ts";
 import { type SheetTile, tileCaption } from "./contact_sheet.ts";
 import { type Figure, inlineFigure } from "./figure.ts";
-import { type Child, element, Markup } from "./markup.ts";
-import { pageStyle } from "./page_style.ts";
+import { type Child, element, type Markup } from "./markup.ts";
+import { pageHead } from "./page_head.ts";
 import type { ReportFigures } from "./report_figures.ts";
 import type { ReportNumbers, SplitSide } from "./report_numbers.ts";
 import { figureNumbers, reasonTable, rejectionList } from "./tables.ts";
@@ -24,14 +24,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 /** The report as one HTML file, which is well-formed XML too. */
 export function reportPage({ numbers, figures, tiles, rejections, withIds }: PageContent): string {
   const title = `Data report: ${numbers.collection}`;
-  const head = element("head", {}, [
-    element("meta", { charset: "utf-8" }),
-    element("meta", { "http-equiv": "Content-Security-Policy", content: POLICY }),
-    element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-    element("meta", { name: "color-scheme", content: "light dark" }),
-    element("title", {}, [title]),
-    new Markup(`<style>\n${pageStyle()}\n</style>`),
-  ]);
+  const head = pageHead(title, POLICY);
   const main = element("main", {}, [
     element("header", {}, [
       element("h1", {}, [numbers.collection]),

@@ -1,6 +1,6 @@
 import { type Figure, inlineFigure } from "../../data/report/figure.ts";
-import { type Child, element, Markup } from "../../data/report/markup.ts";
-import { pageStyle } from "../../data/report/page_style.ts";
+import { type Child, element, type Markup } from "../../data/report/markup.ts";
+import { pageHead } from "../../data/report/page_head.ts";
 import { figureNumbers } from "../../data/report/tables.ts";
 import { compact, count, counted } from "../../data/report/text.ts";
 import type { DatasetScores } from "../ranking/rank_stability.ts";
@@ -24,14 +24,7 @@ export function methodPage(
   const { title, notes, numbers, figures, datasets } = content;
   const { metric, methods, stability, baseline } = numbers;
   const cases = datasets.map(({ name, scores }) => `${name} (${counted(scores.length, "case")})`).join(", ");
-  const head = element("head", {}, [
-    element("meta", { charset: "utf-8" }),
-    element("meta", { "http-equiv": "Content-Security-Policy", content: POLICY }),
-    element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-    element("meta", { name: "color-scheme", content: "light dark" }),
-    element("title", {}, [title]),
-    new Markup(`<style>\n${pageStyle()}\n</style>`),
-  ]);
+  const head = pageHead(title, POLICY);
   const taus = [...stability.datasets, ...(datasets.length > 1 ? [stability.aggregate] : [])]
     .map(({ name, kendallTau }) => `${name} ${Number.isNaN(kendallTau) ? "undefined" : compact(kendallTau)}`);
   const main = element("main", {}, [
