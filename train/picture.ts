@@ -1,6 +1,7 @@
 import { encodePng, type Picture } from "../data/png.ts";
 import type { Dims3 } from "../data/volume.ts";
 import { drawText, FONT_HEIGHT, FONT_WIDTH } from "./bitmap_font.ts";
+import { indexAlong, intensityWindow, type PatchView, patchViews } from "./patch_views.ts";
 
 /** What a reconstruction picture shows; all arrays `[D * H * W]`, z slowest, intensities of any one scale. */
 export interface ReconstructionPicture {
@@ -22,19 +23,6 @@ const TILE_PIXELS = 192;
 const GAP = 4;
 const HIDDEN_COLOUR = [38, 52, 96] as const; // dark blue, no grey of the image can be mistaken for it
 const COLUMNS = ["original", "masked", "reconstruction", "visible + reconstruction"] as const;
-
-/** The views: world axis that is cut, then those that run up and to the right. */
-const VIEWS = [
-  { label: "axial", cut: "IS", up: "PA", right: "LR" },
-  { label: "coronal", cut: "PA", up: "IS", right: "LR" },
-  { label: "sagittal", cut: "LR", up: "IS", right: "PA" },
-] as const;
-
-/** One array axis on the screen; `forward` where its index grows upwards or to the right. */
-interface ScreenAxis {
-  readonly axis: number;
-  readonly forward: boolean;
-}
 
 /**
  * Draws a patch as PNG: rows axial, coronal, sagittal; columns original, masked, raw network output, and the output in
@@ -60,7 +48,7 @@ export function reconstructionPicture(input: ReconstructionPicture): Uint8Array<
   if (!slices.every((index, axis) => index >= 0 && index < shape[axis])) {
     throw new RangeError(`Cannot draw slices ${slices.join(", ")}: the shape is ${shape.join("x")}`);
   }
-  const views = viewsOf(input.axes ?? "RAS");
+  const views = patchViews(input.axes ?? "RAS");
   const toGrey = greyWindow(original);
   const zoom = Math.max(1, Math.ceil(TILE_PIXELS / Math.max(...shape)));
   const canvas = layout(shape, views, zoom, caption !== undefined);
@@ -76,9 +64,9 @@ export function reconstructionPicture(input: ReconstructionPicture): Uint8Array<
     for (let column = 0; column < COLUMNS.length; column++) {
       const left = canvas.left + column * canvas.columnWidth, top = canvas.rowTops[row];
       for (let y = 0; y < shape[up.axis] * zoom; y++) {
-        const v = along(up, shape[up.axis] - 1 - Math.floor(y / zoom), shape);
+        const v = indexAlong(up, shape[up.axis] - 1 - Math.floor(y / zoom), shape);
         for (let x = 0; x < shape[right.axis] * zoom; x++) {
-          const u = along(right, Math.floor(x / zoom), shape);
+          const u = indexAlong(right, Math.floor(x / zoom), shape);
           const index = slices[cut] * strides[cut] + v * strides[up.axis] + u * strides[right.axis];
           canvas.picture.data.set(paint(index, column), 3 * ((top + y) * canvas.picture.width + left + x));
         }
@@ -94,36 +82,6 @@ export function reconstructionPicture(input: ReconstructionPicture): Uint8Array<
   return encodePng(canvas.picture);
 }
 
-/** Index along a screen axis at a position counted from below or from the left. */
-function along({ axis, forward }: ScreenAxis, position: number, shape: Dims3): number {
-  return forward ? position : shape[axis] - 1 - position;
-}
-
-interface View {
-  readonly label: string;
-  readonly cut: number;
-  readonly up: ScreenAxis;
-  readonly right: ScreenAxis;
-}
-
-function viewsOf(axes: string): View[] {
-  const find = (pair: string): ScreenAxis => {
-    const fromX = [...axes].findIndex((letter) => pair.includes(letter));
-    if (axes.length !== 3 || fromX < 0) {
-      throw new RangeError(
-        `Cannot draw with axes "${axes}": wanted one letter each of L/R, P/A and I/S, as in "RAS"`,
-      );
-    }
-    return { axis: 2 - fromX, forward: axes[fromX] === pair[1] };
-  };
-  return VIEWS.map(({ label, cut, up, right }) => ({
-    label,
-    cut: find(cut).axis,
-    up: find(up),
-    right: find(right),
-  }));
-}
-
 interface Layout {
   readonly picture: Picture;
   readonly left: number;
@@ -131,7 +89,7 @@ interface Layout {
   readonly rowTops: readonly number[];
 }
 
-function layout(shape: Dims3, views: readonly View[], zoom: number, caption: boolean): Layout {
+function layout(shape: Dims3, views: readonly PatchView[], zoom: number, caption: boolean): Layout {
   const left = 2 * GAP + Math.max(...views.map(({ label }) => label.length)) * FONT_WIDTH;
   const labelWidth = Math.max(...COLUMNS.map((label) => label.length)) * FONT_WIDTH;
   const columnWidth = Math.max(...views.map(({ right }) => shape[right.axis] * zoom), labelWidth) + GAP;
@@ -151,12 +109,9 @@ function layout(shape: Dims3, views: readonly View[], zoom: number, caption: boo
   };
 }
 
-/** Maps the 1st..99th percentile of the finite values to 0..255; a constant image becomes mid-grey. */
+/** Maps the window of the values to 0..255; a constant image becomes mid-grey. */
 function greyWindow(values: ArrayLike<number>): (value: number) => number {
-  const sorted = Float32Array.from(values).filter(Number.isFinite).sort();
-  const at = (share: number) =>
-    sorted[Math.min(sorted.length - 1, Math.round(share * (sorted.length - 1)))] ?? 0;
-  const low = at(0.01), high = at(0.99);
+  const [low, high] = intensityWindow(values);
   if (!(high > low)) return () => 128;
   return (value) => Math.max(0, Math.min(255, Math.round((value - low) / (high - low) * 255)));
 }
