@@ -1,0 +1,3 @@
+/** Third-party modules of the dashboard's server, pinned. */
+export { type Context, Hono } from "npm:hono@4.13.19";
+export { renderToString } from "npm:preact-render-to-string@6.8.2";
