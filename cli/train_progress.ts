@@ -67,6 +67,8 @@ export function showTrainEvents(output: Output): (event: TrainEvent) => void {
         bar?.update(event.step, note);
         bar?.end();
         break;
+      case "slices": // files for the dashboard
+        break;
       case "failed": // the error itself is thrown and printed
         break;
     }

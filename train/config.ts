@@ -132,6 +132,9 @@ export const runConfigSchema = z.strictObject({
   validation: z.strictObject({
     patches: z.int().positive().max(1e5).default(300).describe("fixed patches with fixed masks"),
     everyEpochs: z.int().positive().default(1),
+    slices: z.int().nonnegative().max(64).default(3).describe(
+      "patches of which slices are kept at every validation, for the dashboard; 0: none",
+    ),
   }).prefault({}),
   loss: z.enum(lossNames).default("mse").describe("mse: mean squared error over hidden voxels"),
   augmentation: augmentation.prefault({}),

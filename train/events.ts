@@ -6,10 +6,23 @@ export interface MetricRow {
 }
 
 /**
- * Metrics that tell of time, and so differ between two runs of the same seed: `seconds` since the start, `dataWaitMs` that the step
- * waited for its patches, `queueDepth`, the patches that were ready when it asked.
+ * Metrics that tell of time, and so differ between two runs of the same seed.
+ *
+ * Every step: `dataWaitMs` that it waited for its patches, `queueDepth`, the patches that were ready when it asked. At a read-back,
+ * of the steps since the one before: `seconds` since the start of the process, `stepMs`, the mean time of a step (waiting for data
+ * included, validation and checkpoints not), `voxelsPerSecond` of the patches, `flopPerSecond`, the plan's arithmetic over that
+ * time. At the end of an epoch `validationMs`; after saving `checkpointMs`, of all checkpoints of that step.
  */
-export const TIMING_METRICS: readonly string[] = ["seconds", "dataWaitMs", "queueDepth"];
+export const TIMING_METRICS: readonly string[] = [
+  "seconds",
+  "dataWaitMs",
+  "queueDepth",
+  "stepMs",
+  "voxelsPerSecond",
+  "flopPerSecond",
+  "validationMs",
+  "checkpointMs",
+];
 
 /** What the compiled plan of one micro-step costs; memory in bytes, `flop` per micro-step. */
 export interface PlanSummary {
@@ -42,8 +55,8 @@ export interface SegmentationResult {
   readonly emaDice: number;
 }
 
-/** Why a run ended before its last step although nothing went wrong. */
-export type StopReason = "SIGINT" | "SIGTERM" | "abort" | "deadline";
+/** Why a run ended before its last step although nothing went wrong; `request`: `control/stop.json` asked for it. */
+export type StopReason = "SIGINT" | "SIGTERM" | "abort" | "deadline" | "request";
 
 /**
  * Everything a training run tells the outside world: the progress bar, the run log and a dashboard read the same events.
@@ -59,6 +72,8 @@ export type TrainEvent =
     readonly adapter: string;
     /** checkpoint the run goes on from, null for a fresh run */
     readonly resumedFrom: string | null;
+    /** Arithmetic that the adapter can do, measured earlier by `spark3d bench`; null where nobody measured it. */
+    readonly peakFlopPerSecond: number | null;
   }
   | { readonly type: "plan"; readonly phase: string; readonly plan: PlanSummary }
   | { readonly type: "metrics"; readonly step: number; readonly rows: readonly MetricRow[] }
@@ -85,6 +100,8 @@ export type TrainEvent =
     readonly path: string;
     readonly png?: Uint8Array<ArrayBuffer>;
   }
+  /** Slices of the fixed validation patches after a step; `train/slices.ts` has the format of the file at `path`. */
+  | { readonly type: "slices"; readonly step: number; readonly path: string }
   | { readonly type: "warning"; readonly step: number; readonly message: string }
   | { readonly type: "stopped"; readonly step: number; readonly reason: StopReason }
   | { readonly type: "failed"; readonly step: number; readonly message: string }

@@ -25,6 +25,7 @@ export { DivergedError } from "./divergence.ts";
 export { runTraining, type TrainingRequest } from "./loop.ts";
 export { gpuResampler, type GpuResamplerOptions } from "./gpu_resampler.ts";
 export { type BlockMask, expandMask, MaskError, sampleBlockMask, sampleRatio } from "./mask.ts";
+export type { MemoryPlan, SlotTenant } from "./memory_plan.ts";
 export { addOptimizer, type OptimizerNodes, type OptimizerRequest } from "./optimizer.ts";
 export { type ReconstructionPicture, reconstructionPicture } from "./picture.ts";
 export { describePlan, describePlanFor, type PlanDescription } from "./plan_report.ts";

@@ -8,6 +8,8 @@ export interface RunPaths {
   readonly record: string;
   readonly log: string;
   readonly plan: string;
+  /** The compiled plan's memory, as JSON: `MemoryPlan` of memory_plan.ts. */
+  readonly memoryPlan: string;
   readonly summary: string;
   readonly checkpoints: string;
   readonly latest: string;
@@ -18,15 +20,31 @@ export interface RunPaths {
   readonly pictures: string;
   /** The picture drawn after a step. */
   pictureAt(step: number): string;
+  readonly slices: string;
+  /** Slices of the fixed validation patches, and what the network made of them after a step. */
+  readonly sliceReference: string;
+  slicesAt(step: number): string;
+  /** Requests to a run that was started to take them; the folder is there while such a run trains. */
+  readonly control: string;
+  /** Remarks of people who watch the run: a line of JSON each, {@linkcode RunNote}. */
+  readonly notes: string;
+}
+
+/** A line of notes.jsonl; `time` in milliseconds since 1970. */
+export interface RunNote {
+  readonly time: number;
+  readonly text: string;
 }
 
 /** Paths of the run folder `out`. */
 export function runPaths(out: string): RunPaths {
   const at = (name: string) => `${out.replace(/\/+$/, "")}/${name}`;
+  const stepName = (step: number) => `step_${String(step).padStart(8, "0")}`;
   return {
     record: at("run.json"),
     log: at("run.sqlite"),
     plan: at("plan.txt"),
+    memoryPlan: at("plan.json"),
     summary: at("summary.json"),
     checkpoints: at("checkpoints"),
     latest: at("checkpoints/latest.safetensors"),
@@ -34,7 +52,12 @@ export function runPaths(out: string): RunPaths {
     final: at("checkpoints/final.safetensors"),
     picture: at("reconstruction.png"),
     pictures: at("pictures"),
-    pictureAt: (step) => at(`pictures/step_${String(step).padStart(8, "0")}.png`),
+    pictureAt: (step) => at(`pictures/${stepName(step)}.png`),
+    slices: at("slices"),
+    sliceReference: at("slices/reference.safetensors"),
+    slicesAt: (step) => at(`slices/${stepName(step)}.safetensors`),
+    control: at("control"),
+    notes: at("notes.jsonl"),
   };
 }
 

@@ -104,14 +104,14 @@ export class RunLog implements Disposable {
 
   /**
    * Forgets what an interrupted run logged after its checkpoint, before it goes on from there: metrics of the steps from
-   * `completedSteps` on (steps count from 0) and later validations, stages, checkpoints and pictures. Starts, stops, failures and
+   * `completedSteps` on (steps count from 0) and later validations, stages, checkpoints, pictures and slices. Starts, stops, failures and
    * warnings stay: they are the history of the run.
    */
   truncateAfter(completedSteps: number): void {
     this.#transaction(() => {
       this.#database.prepare("DELETE FROM metric WHERE step >= ?").run(completedSteps);
       this.#database.prepare(
-        "DELETE FROM event WHERE type IN ('validation', 'segmentation', 'stage', 'checkpoint', 'picture') AND json_extract(json, '$.step') > ?",
+        "DELETE FROM event WHERE type IN ('validation', 'segmentation', 'stage', 'checkpoint', 'picture', 'slices') AND json_extract(json, '$.step') > ?",
       ).run(completedSteps);
     });
   }

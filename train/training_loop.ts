@@ -2,6 +2,7 @@ import { makeFolder, writeFileAtomic } from "../data/atomic.ts";
 import type { Graph } from "../kernels/graph/graph.ts";
 import { printPhase, summarizePlan } from "../kernels/graph/print.ts";
 import { parameterCount } from "../model/parameters.ts";
+import { readAdapterPeak } from "./adapter_peak.ts";
 import { Divergence } from "./divergence.ts";
 import type { MetricRow, StopReason, TrainEvent } from "./events.ts";
 import { METRIC_ROWS } from "./metrics_ring.ts";
@@ -30,6 +31,8 @@ export interface LoopRequest<C extends LoopConfig = LoopConfig> {
   readonly emit: (event: TrainEvent) => void;
   /** Asked before every step; a reason makes the run save and stop. */
   readonly stopReason: () => StopReason | null;
+  /** Take requests from outside the process, as control.ts describes; default no. */
+  readonly allowControl?: boolean;
 }
 
 /** Samples in order of step, then of index in the batch. */
@@ -140,14 +143,16 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
     const steps = config.epochs * config.stepsPerEpoch;
     const resumedFrom = await this.#begin();
     await this.writeRecord();
+    const { adapter } = this.session.gpu.facts;
     this.emit({
       type: "started",
       step: this.step,
       steps,
       epochs: config.epochs,
       seed: config.seed,
-      adapter: this.session.gpu.facts.adapter,
+      adapter,
       resumedFrom,
+      peakFlopPerSecond: (await readAdapterPeak(adapter))?.flopPerSecond ?? null,
     });
     await this.reportPlan();
     using loader = this.openLoader(steps - this.step);

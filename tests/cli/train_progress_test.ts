@@ -22,7 +22,16 @@ Deno.test("showTrainEvents() logs what happened, one line each, without control 
   };
   const validation = { valLoss: 0.5, valLossConstant: 1, valLossNearest: 0.6 };
   const events: TrainEvent[] = [
-    { type: "started", step: 0, steps: 4, epochs: 2, seed: 7, adapter: "A", resumedFrom: null },
+    {
+      type: "started",
+      step: 0,
+      steps: 4,
+      epochs: 2,
+      seed: 7,
+      adapter: "A",
+      resumedFrom: null,
+      peakFlopPerSecond: null,
+    },
     { type: "plan", phase: "microStep", plan },
     {
       type: "metrics",
@@ -34,6 +43,7 @@ Deno.test("showTrainEvents() logs what happened, one line each, without control 
     { type: "checkpoint", step: 2, kind: "best", path: "b" },
     { type: "warning", step: 3, message: "odd" },
     { type: "picture", step: 4, path: "p.png" },
+    { type: "slices", step: 4, path: "s.safetensors" },
     { type: "stopped", step: 3, reason: "SIGINT" },
     { type: "finished", step: 4, seconds: 1 },
   ];
