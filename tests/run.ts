@@ -12,10 +12,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { askDawn } from "../cli/dawn.ts";
 import { addCounts, type Counts, formatCounts, noCounts } from "./runner/counts.ts";
-import { installSlowPackages } from "./runner/slow_packages.ts";
+import { browserPackages, installPackages, slowPackages } from "./runner/packages.ts";
 import { coverageStage, denoStage, programStage, type Stage, testStage } from "./runner/stages.ts";
 
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
+
+/** Folders of tests that are not measured: whole runs, and what happens in a browser. */
+const unmeasured = ["tests/slow", "tests/end_to_end", "tests/web/browser"];
 
 /** The stages of a run, in order. */
 async function stagesFor(
@@ -23,8 +26,9 @@ async function stagesFor(
 ): Promise<Stage[]> {
   const tests: Stage[] = [
     // Coverage makes numerical loops about ten times slower, so whole runs have a folder of their own, not measured.
-    testStage("tests", { paths: ["tests"], ignore: ["tests/slow", "tests/end_to_end"], covered: true }),
+    testStage("tests", { paths: ["tests"], ignore: unmeasured, covered: true }),
     testStage("end to end tests", { paths: ["tests/end_to_end"] }),
+    testStage("browser tests", { paths: ["tests/web/browser"] }),
   ];
   const slow: Stage[] = [testStage("slow tests", { paths: ["tests/slow"] })];
   if (options.filtered) return options.slow ? [...tests, ...slow] : tests;
@@ -94,7 +98,9 @@ async function main(): Promise<number> {
   const filter = values.filter ?? null;
   const coverage = values["no-coverage"] || filter !== null ? null : `${root}/coverage/raw`;
   if (coverage !== null) await Deno.remove(coverage, { recursive: true }).catch(() => {});
-  if (values.slow) await installSlowPackages(log);
+  if (values.slow || filter === null) {
+    await installPackages(values.slow ? slowPackages : browserPackages, log);
+  }
   let total = noCounts;
   const results: { stage: string; seconds: number; counts: Counts }[] = [];
   for (const stage of await stagesFor({ slow: values.slow, filtered: filter !== null, log })) {
