@@ -31,6 +31,12 @@ export interface StoredEvent {
   readonly event: Readonly<Record<string, unknown>>;
 }
 
+const metricRow = (name: string, row: Record<string, unknown>): MetricRow => ({
+  step: row.step as number,
+  name,
+  value: (row.value ?? NaN) as number,
+});
+
 /**
  * Metrics and events of one run in an SQLite file. One process writes, any number may read at the same time (WAL).
  *
@@ -55,13 +61,18 @@ export class RunLog implements Disposable {
   /**
    * Opens a log, creating it unless `readOnly`.
    *
+   * @param options `immutable`: read a log that nobody writes, and make no file beside it, so that its folder need not be writable
    * @throws {RunLogError} if the file cannot be opened, is no run log, or was written by a newer version
    */
-  static open(path: string, options: { readonly readOnly?: boolean } = {}): RunLog {
-    const readOnly = options.readOnly ?? false;
+  static open(
+    path: string,
+    options: { readonly readOnly?: boolean; readonly immutable?: boolean } = {},
+  ): RunLog {
+    const readOnly = options.readOnly ?? options.immutable ?? false;
     let database: DatabaseSync | undefined;
     try {
-      database = new DatabaseSync(path, { readOnly });
+      const address = `file:${encodeURI(path).replaceAll("?", "%3F").replaceAll("#", "%23")}?immutable=1`;
+      database = new DatabaseSync(options.immutable ? address : path, { readOnly });
       database.exec("PRAGMA busy_timeout = 5000");
       const version = database.prepare("PRAGMA user_version").get()!.user_version as number;
       if (version > SCHEMA_VERSION) {
@@ -116,53 +127,92 @@ export class RunLog implements Disposable {
     });
   }
 
+  /** Number that another one replaces whenever another process has changed the log. */
+  version(): number {
+    return this.#database.prepare("PRAGMA data_version").get()!.data_version as number;
+  }
+
+  /** Largest step of every metric, the metrics sorted by name. Takes a few look-ups a metric, however many rows there are. */
+  lastSteps(): Map<string, number> {
+    const rows = this.#database.prepare(
+      "WITH RECURSIVE found(name) AS (SELECT min(name) FROM metric UNION ALL " +
+        "SELECT (SELECT min(name) FROM metric WHERE name > found.name) FROM found WHERE found.name IS NOT NULL) " +
+        "SELECT name, (SELECT max(step) FROM metric WHERE metric.name = found.name) step FROM found WHERE name IS NOT NULL",
+    ).all();
+    return new Map(rows.map((row) => [row.name as string, row.step as number]));
+  }
+
   /** Names of all metrics, sorted. */
   metricNames(): string[] {
-    return this.#database.prepare("SELECT DISTINCT name FROM metric ORDER BY name").all()
-      .map((row) => row.name as string);
+    return [...this.lastSteps().keys()];
   }
 
   /** Rows of one metric with `step` above `afterStep`, in order of step. */
   metric(name: string, afterStep = -1): MetricRow[] {
     return this.#database.prepare("SELECT step, value FROM metric WHERE name = ? AND step > ? ORDER BY step")
-      .all(name, afterStep)
-      .map((row) => ({ step: row.step as number, name, value: (row.value ?? NaN) as number }));
+      .all(name, afterStep).map((row) => metricRow(name, row));
   }
 
-  /** Mean, lowest and highest value of one metric in at most `points` buckets of equal width, for drawing. */
-  curve(name: string, points: number): CurvePoint[] {
-    const range = this.#database.prepare("SELECT min(step) lo, max(step) hi FROM metric WHERE name = ?").get(
-      name,
-    )!;
-    if (range.lo === null) return [];
-    const width = Math.max(1, Math.ceil(((range.hi as number) - (range.lo as number) + 1) / points));
+  /** The last `count` rows of one metric, in order of step. */
+  newest(name: string, count: number): MetricRow[] {
+    return this.#database.prepare("SELECT step, value FROM metric WHERE name = ? ORDER BY step DESC LIMIT ?")
+      .all(name, count).map((row) => metricRow(name, row)).reverse();
+  }
+
+  /**
+   * Mean, lowest and highest value of one metric in at most `points` buckets of equal width, for drawing.
+   *
+   * @param range steps that are drawn, both ends included; all by default
+   */
+  curve(
+    name: string,
+    points: number,
+    range: { readonly from?: number; readonly to?: number } = {},
+  ): CurvePoint[] {
+    const { from = 0, to = Number.MAX_SAFE_INTEGER } = range;
+    const { lowest, highest } = this.#database.prepare(
+      "SELECT (SELECT min(step) FROM metric WHERE name = ?1 AND step >= ?2) lowest, " +
+        "(SELECT max(step) FROM metric WHERE name = ?1 AND step <= ?3) highest",
+    ).get(name, from, to) as { lowest: number | null; highest: number | null };
+    if (lowest === null || highest === null || lowest > highest) return [];
+    const width = Math.max(1, Math.ceil((highest - lowest + 1) / points));
+    // a range scan a bucket: GROUP BY would sort what the key has in order already, and takes twice as long
     return this.#database.prepare(
-      "SELECT max(step) step, avg(value) mean, min(value) lowest, max(value) highest FROM metric WHERE name = ? " +
-        "GROUP BY (step - CAST(? AS INTEGER)) / CAST(? AS INTEGER) ORDER BY step",
-    ).all(name, range.lo as number, width).map((row) => ({
-      step: row.step as number,
-      mean: (row.mean ?? NaN) as number,
-      lowest: (row.lowest ?? NaN) as number,
-      highest: (row.highest ?? NaN) as number,
-    }));
+      "WITH RECURSIVE bucket(first) AS (SELECT CAST(?2 AS INTEGER) UNION ALL " +
+        "SELECT first + CAST(?3 AS INTEGER) FROM bucket WHERE first + ?3 <= ?4) " +
+        "SELECT (SELECT json_array(max(step), avg(value), min(value), max(value)) FROM metric " +
+        "WHERE name = ?1 AND step >= first AND step < first + ?3 AND step <= ?4) point FROM bucket",
+    ).all(name, lowest, width, highest).flatMap((row) => {
+      const [step, mean, low, high] = JSON.parse(row.point as string) as (number | null)[];
+      return step === null ? [] : [{ step, mean: mean ?? NaN, lowest: low ?? NaN, highest: high ?? NaN }];
+    });
   }
 
-  /** Events with an id above `afterId`, in order. */
-  events(afterId = 0): StoredEvent[] {
-    return this.#database.prepare("SELECT id, time, type, json FROM event WHERE id > ? ORDER BY id").all(
-      afterId,
-    )
+  /**
+   * Events with an id above `afterId`, in order.
+   *
+   * @param options only events of some types, and only the newest of them
+   */
+  events(
+    afterId = 0,
+    options: { readonly types?: readonly TrainEvent["type"][]; readonly newest?: number } = {},
+  ): StoredEvent[] {
+    const { types, newest = -1 } = options;
+    return this.#database.prepare(
+      "SELECT id, time, type, json FROM event WHERE id > ?1 AND (?2 IS NULL OR type IN (SELECT value FROM json_each(?2))) " +
+        "ORDER BY id DESC LIMIT ?3",
+    ).all(afterId, types ? JSON.stringify(types) : null, newest)
       .map((row) => ({
         id: row.id as number,
         time: row.time as number,
         type: row.type as TrainEvent["type"],
         event: JSON.parse(row.json as string),
-      }));
+      })).reverse();
   }
 
   /** Largest step with a metric, -1 when there is none. */
   lastStep(): number {
-    return (this.#database.prepare("SELECT max(step) step FROM metric").get()!.step ?? -1) as number;
+    return Math.max(-1, ...this.lastSteps().values());
   }
 
   /** Closes the file; a writer first folds the write-ahead log into it, so that a single file remains. */

@@ -12,6 +12,12 @@ async function withFolder(body: (folder: string) => void | Promise<void>): Promi
   }
 }
 
+const withLog = (body: (log: RunLog) => void): Promise<void> =>
+  withFolder((folder) => {
+    using log = RunLog.open(`${folder}/run.sqlite`);
+    body(log);
+  });
+
 const validation = (step: number): TrainEvent => ({
   type: "validation",
   step,
@@ -121,6 +127,62 @@ Deno.test("RunLog.curve() gives mean and range of each bucket", () =>
       { step: 109, mean: 9, lowest: 9, highest: 9 },
     ]);
     assert.equal(log.curve("loss", 100).length, 10);
+  }));
+
+Deno.test("RunLog.curve() draws a range of steps, with all digits and infinite values", () =>
+  withLog((log) => {
+    const value = (step: number) => step === 7 ? Infinity : 0.1 + step / 3;
+    log.addMetrics(Array.from({ length: 10 }, (_, step) => ({ step, name: "loss", value: value(step) })));
+    const point = (step: number) => ({ step, mean: value(step), lowest: value(step), highest: value(step) });
+    assert.deepEqual(log.curve("loss", 100, { from: 6, to: 8 }), [6, 7, 8].map(point));
+    assert.deepEqual(log.curve("loss", 100, { from: 9 }), [point(9)]);
+    assert.deepEqual(log.curve("loss", 100, { to: 0 }), [point(0)]);
+    assert.deepEqual(log.curve("loss", 100, { from: 10 }), []);
+    assert.deepEqual(log.curve("loss", 2, { from: 2, to: 5 }).map(({ step, lowest }) => [step, lowest]), [
+      [3, value(2)],
+      [5, value(4)],
+    ]);
+  }));
+
+Deno.test("RunLog finds the ends of its metrics and the newest events of some types", () =>
+  withLog((log) => {
+    log.addMetrics([1, 5, 9].map((step) => ({ step, name: "loss", value: step })));
+    log.addMetrics([{ step: 3, name: "lr", value: 1 }]);
+    assert.deepEqual([...log.lastSteps()], [["loss", 9], ["lr", 3]]);
+    assert.equal(log.lastStep(), 9);
+    assert.deepEqual(log.newest("loss", 2).map((row) => row.step), [5, 9]);
+    assert.deepEqual(log.newest("none", 2), []);
+    for (let step = 1; step <= 3; step++) {
+      log.addEvent({ type: "warning", step, message: "odd" });
+      log.addEvent({ type: "checkpoint", step, kind: "best", path: "b" });
+    }
+    const found = (options: Parameters<RunLog["events"]>[1]) => log.events(0, options).map((e) => e.id);
+    assert.deepEqual(found({ types: ["warning"] }), [1, 3, 5]);
+    assert.deepEqual(found({ types: ["warning"], newest: 2 }), [3, 5]);
+    assert.deepEqual(found({ newest: 1 }), [6]);
+    assert.deepEqual(found({ types: [] }), []);
+  }));
+
+Deno.test("RunLog.version() changes when another connection writes", () =>
+  withLog((log) => {
+    using reader = RunLog.open(log.path, { readOnly: true });
+    const before = reader.version();
+    assert.equal(reader.version(), before);
+    log.addMetrics([{ step: 0, name: "loss", value: 1 }]);
+    assert.notEqual(reader.version(), before);
+  }));
+
+Deno.test("RunLog.open() reads an immutable log and makes no file beside it", () =>
+  withFolder((parent) => {
+    const folder = `${parent}/a #1? %41`, path = `${folder}/run.sqlite`;
+    Deno.mkdirSync(folder);
+    const log = RunLog.open(path);
+    log.addMetrics([{ step: 0, name: "loss", value: 1 }]);
+    log.close();
+    using reader = RunLog.open(path, { immutable: true });
+    assert.equal(reader.metric("loss").length, 1);
+    assert.deepEqual([...Deno.readDirSync(folder)].map((entry) => entry.name), ["run.sqlite"]);
+    assert.throws(() => RunLog.open(`${folder}/none.sqlite`, { immutable: true }), RunLogError);
   }));
 
 Deno.test("RunLog.open() says why a file is no run log", () =>
