@@ -34,19 +34,14 @@ export const classMetric = (index: number): string => `pseudoDice.${index}`;
 
 /** The charts of a run, in the order of the page; those without any data are left out by whoever draws them. */
 export function chartSpecs({ kind, config, throughput, baselines, classes }: ChartFacts): ChartSpec[] {
-  const { flopPerStep, voxelsPerStep, peakFlopPerSecond } = throughput;
+  const peak = throughput.peakFlopPerSecond;
   const clipNorm = typeof config.clipNorm === "number" ? config.clipNorm : null;
-  const perSecond = (work: number) => (ms: number) => 1000 * work / ms;
   const references = baselines
     ? [{ label: "best constant", value: baselines.constant }, {
       label: "nearest visible voxel",
       value: baselines.nearest,
     }]
     : [];
-  const rate = (id: string, title: string, unit: string, work: number | null): ChartSpec[] =>
-    work === null
-      ? []
-      : [{ id, title, unit, curves: [{ metric: "stepMs", label: title, map: perSecond(work) }] }];
   const chart = (id: string, title: string, unit: string, curves: ChartSpec["curves"]): ChartSpec => (
     { id, title, unit, curves }
   );
@@ -77,15 +72,12 @@ export function chartSpecs({ kind, config, throughput, baselines, classes }: Cha
     { ...chart("scale", "Loss scale", "", [{ metric: "lossScale", label: "loss scale" }]), log: true },
     chart("skipped", "Skipped steps", "%", [{ metric: "skipped", label: "share of steps" }]),
     chart("mask", "Mask ratio", "%", [{ metric: "maskRatio", label: "hidden voxels", band: true }]),
-    ...rate("steps", "Steps", "steps/s", 1),
-    ...rate("voxels", "Voxels", "voxels/s", voxelsPerStep),
-    ...rate("flop", "Arithmetic", "FLOP/s", flopPerStep),
-    ...rate(
-      "peak",
-      "Share of the adapter's peak",
-      "%",
-      flopPerStep !== null && peakFlopPerSecond !== null ? flopPerStep / peakFlopPerSecond : null,
-    ),
+    chart("steps", "Steps", "steps/s", [{ metric: "stepMs", label: "steps", map: (ms) => 1000 / ms }]),
+    chart("voxels", "Voxels", "voxels/s", [{ metric: "voxelsPerSecond", label: "voxels of patches" }]),
+    chart("flop", "Arithmetic", "FLOP/s", [{ metric: "flopPerSecond", label: "of the plan" }]),
+    ...(peak === null ? [] : [chart("peak", "Share of the adapter's peak", "%", [
+      { metric: "flopPerSecond", label: "of the measured peak", map: (flop) => flop / peak },
+    ])]),
     {
       ...chart("phases", "Time per phase", "ms", [
         { metric: "stepMs", label: "step" },

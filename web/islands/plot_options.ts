@@ -1,0 +1,109 @@
+import type { AxisKind } from "./curve.ts";
+import { uPlot } from "./deps.ts";
+import { formatDuration, formatNumber } from "./format.ts";
+import type { LineChartProps } from "./line_chart.tsx";
+
+/** What the horizontal axis is called. */
+export const axisNames: Readonly<Record<AxisKind, string>> = {
+  step: "step",
+  epoch: "epoch",
+  time: "training time",
+};
+
+const dashes: readonly number[][] = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
+const palette = 8;
+const minutes = [1, 2, 5, 10, 15, 30], hours = [1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672];
+const timeTicks = [minutes, minutes.map((m) => 60 * m), hours.map((h) => 3600 * h)].flat();
+
+/** Which of the style sheet's line colours, from 1, and which dashes the line number `line`, from 0, has. */
+export function lineStyle(line: number): { readonly color: number; readonly dash: number[] } {
+  return { color: line % palette + 1, dash: dashes[Math.floor(line / palette) % dashes.length] };
+}
+
+/** Text of a place on the horizontal axis. */
+export function formatX(x: number, axis: AxisKind): string {
+  return axis === "time" ? formatDuration(x) : formatNumber(x);
+}
+
+/** Colour `--name` of the style sheet in the present theme, as #rrggbb. */
+export const themeColor = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** How uPlot draws a chart: for each line its values, lowest and highest, then the references. */
+export function plotOptions(
+  props: () => LineChartProps,
+  state: {
+    readonly log: boolean;
+    readonly hidden: readonly string[];
+    readonly onCursor: (index: number | null) => void;
+  },
+): Omit<uPlot.Options, "width" | "height"> {
+  const { lines, references = [], axis } = props();
+  const { log, hidden, onCursor } = state;
+  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const edge: uPlot.Series = { width: 0, points: { show: false }, stroke: "transparent" };
+  const looks = {
+    font,
+    stroke: () => themeColor("muted"),
+    grid: { stroke: () => themeColor("grid"), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    legend: { show: false },
+    cursor: {
+      y: false,
+      sync: { key: "spark3d" },
+      drag: { x: true, y: false, setScale: false },
+      bind: { dblclick: () => () => (props().onRange(null), null) },
+    },
+    scales: {
+      x: { time: false, range: (_, min, max) => [...props().range ?? [min, max]] as [number, number] },
+      y: log ? { distr: 3, range: (_, min, max) => uPlot.rangeLog(min, max, 10, false) } : {},
+    },
+    axes: [
+      {
+        ...looks,
+        space: 70,
+        incrs: axis === "time" ? timeTicks : undefined,
+        values: (_, at) => at.map((x) => formatX(x, axis)),
+      },
+      { ...looks, size: 56, values: (_, at) => at.map((y) => y === null ? "" : formatTick(y, props().unit)) },
+    ],
+    series: [
+      {},
+      ...lines.flatMap(({ label }, i): uPlot.Series[] => {
+        const show = !hidden.includes(label), { color, dash } = lineStyle(i);
+        return [{ label, show, dash, width: 1.75, stroke: () => themeColor(`series-${color}`) }, {
+          ...edge,
+          show,
+        }, { ...edge, show }];
+      }),
+      ...references.map(({ label }): uPlot.Series => (
+        { label, width: 1, dash: [4, 4], points: { show: false }, stroke: () => themeColor("muted") }
+      )),
+    ],
+    bands: lines.flatMap(({ band }, i): uPlot.Band[] =>
+      band
+        ? [{ series: [3 + 3 * i, 2 + 3 * i], fill: () => `${themeColor(`series-${lineStyle(i).color}`)}33` }]
+        : []
+    ),
+    hooks: {
+      setCursor: [(u) => onCursor(u.cursor.idx ?? null)],
+      setSelect: [(u) => {
+        const { left, width } = u.select;
+        if (width < 4) return;
+        u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        props().onRange([u.posToVal(left, "x"), u.posToVal(left + width, "x")]);
+      }],
+    },
+  };
+}
+
+function formatTick(value: number, unit: string): string {
+  if (unit === "%") return formatNumber(Number((100 * value).toPrecision(6)));
+  const size = Math.abs(value);
+  const power = size >= 1e4 ? Math.min(5, Math.floor(Math.log10(size) / 3)) : 0;
+  return `${formatNumber(Number((value / 1000 ** power).toPrecision(6)))}${
+    ["", "k", "M", "G", "T", "P"][power]
+  }`;
+}
