@@ -15,6 +15,9 @@ export type IslandProps<N extends keyof Islands> = Islands[N] extends (props: in
  */
 export function Island<N extends keyof Islands>({ name, props }: { name: N; props: IslandProps<N> }): VNode {
   const component = islands[name] as FunctionComponent<IslandProps<N>>;
-  return <div class="island" data-island={name} data-props={JSON.stringify(props)}>{h(component, props)}
-  </div>;
+  return (
+    <div class="island" data-island={name} data-props={JSON.stringify(props)}>
+      {h(component as FunctionComponent<object>, props as object)}
+    </div>
+  );
 }
