@@ -1,8 +1,8 @@
 /**
  * What the dashboard's server and its pages tell each other. Types only, so that islands can import them.
  *
- * `run` is a run's id: its folder relative to the dashboard's root, "/"-separated; a run that is the root itself has its folder's
- * name. Steps count completed optimizer steps, metrics are stored under the step they belong to, counted from 0. Times are
+ * `run` is a run's id: its folder relative to the dashboard's root, "/"-separated, "~N/PATH" below another root and
+ * "~N" where it is root N itself (see `resolveRun`). Steps count completed optimizer steps, metrics are stored under the step they belong to, counted from 0. Times are
  * milliseconds since 1970, spans seconds.
  */
 import type { StoredEvent } from "../train/run_log.ts";
@@ -109,16 +109,6 @@ export interface FoldRow {
   readonly pseudoDice: readonly (number | null)[];
 }
 
-/** What the throughput charts need besides the metrics. */
-export interface Throughput {
-  /** Work of one optimizer step. */
-  readonly flopPerStep: number | null;
-  /** Voxels that one optimizer step sees. */
-  readonly voxelsPerStep: number | null;
-  /** Measured peak of the adapter. */
-  readonly peakFlopPerSecond: number | null;
-}
-
 /** GET /api/run: everything about a run that is no curve. */
 export interface RunDetail {
   readonly info: RunInfo;
@@ -153,7 +143,10 @@ export interface RunDetail {
   readonly classes: readonly string[];
   /** This run and its siblings, in order of fold; empty when it is the only fold. */
   readonly folds: readonly FoldRow[];
-  readonly throughput: Throughput;
+  /** Measured peak of the adapter, to compare the metric `flopPerSecond` with; null where nobody measured it. */
+  readonly peakFlopPerSecond: number | null;
+  /** Whether the run takes requests now and the dashboard may pass them on. */
+  readonly takesRequests: boolean;
   readonly notes: readonly Note[];
   readonly reports: readonly ReportLink[];
   /** Stored pictures, for example "pictures/step_00000500.png", in order of step. */
