@@ -25,7 +25,7 @@ export interface ChartSpec {
 }
 
 /** What the charts of a run depend on. */
-export type ChartFacts = Pick<RunDetail, "config" | "throughput" | "baselines" | "classes"> & {
+export type ChartFacts = Pick<RunDetail, "config" | "peakFlopPerSecond" | "baselines" | "classes"> & {
   readonly kind: RunDetail["info"]["kind"];
 };
 
@@ -33,8 +33,8 @@ export type ChartFacts = Pick<RunDetail, "config" | "throughput" | "baselines" |
 export const classMetric = (index: number): string => `pseudoDice.${index}`;
 
 /** The charts of a run, in the order of the page; those without any data are left out by whoever draws them. */
-export function chartSpecs({ kind, config, throughput, baselines, classes }: ChartFacts): ChartSpec[] {
-  const peak = throughput.peakFlopPerSecond;
+export function chartSpecs({ kind, config, peakFlopPerSecond, baselines, classes }: ChartFacts): ChartSpec[] {
+  const peak = peakFlopPerSecond;
   const clipNorm = typeof config.clipNorm === "number" ? config.clipNorm : null;
   const references = baselines
     ? [{ label: "best constant", value: baselines.constant }, {
