@@ -13,6 +13,7 @@ import type { RunLog } from "./run_log.ts";
 import { type RunSummary, writeRunRecord } from "./run_folder.ts";
 import { learningRate } from "./schedule.ts";
 import { PretrainSession } from "./session.ts";
+import { SliceWriter } from "./slices.ts";
 import {
   type LoopRequest,
   openRunFolder,
@@ -55,6 +56,9 @@ export async function runTraining(request: TrainingRequest): Promise<RunSummary>
 class PretrainLoop extends TrainingLoop<LoadedPatch, RunSummary, RunConfig> {
   #best: number | null = null;
   #lastValidation: ValidationResult | null = null;
+  readonly #slices: SliceWriter | null;
+  /** Last reconstruction of the patch that pictures show. */
+  #pictured: Float32Array | null = null;
 
   constructor(
     protected override readonly request: TrainingRequest,
@@ -65,6 +69,14 @@ class PretrainLoop extends TrainingLoop<LoadedPatch, RunSummary, RunConfig> {
     emit: (event: TrainEvent) => void,
   ) {
     super(request, log, emit);
+    const { patch, validation: { slices } } = request.config;
+    const patches = validation.ranked.slice(0, slices).map((index) => validation.patch(index));
+    this.#slices = slices === 0 ? null : new SliceWriter(this.paths, patch, validation.orientation, patches);
+  }
+
+  protected get microBatches(): number {
+    const { size, micro } = this.request.config.batch;
+    return size / micro;
   }
 
   protected async begin(found: string | null): Promise<number> {
@@ -120,10 +132,10 @@ class PretrainLoop extends TrainingLoop<LoadedPatch, RunSummary, RunConfig> {
   protected async endEpoch(epoch: number): Promise<readonly MetricRow[]> {
     const { config } = this.request;
     if (epoch % config.validation.everyEpochs !== 0 && epoch !== config.epochs) return [];
-    const result = await this.validation.measure(this.session);
+    const result = await this.#validate();
     this.#lastValidation = result;
     this.emit({ type: "validation", step: this.step, epoch, ...result });
-    await this.#picture(result.valLoss);
+    await this.#show(result.valLoss);
     if (Number.isFinite(result.valLoss) && (this.#best === null || result.valLoss < this.#best)) {
       this.#best = result.valLoss;
       await this.save("best");
@@ -131,14 +143,29 @@ class PretrainLoop extends TrainingLoop<LoadedPatch, RunSummary, RunConfig> {
     return [{ step: this.step - 1, name: "valLoss", value: result.valLoss }];
   }
 
-  async #picture(valLoss: number): Promise<void> {
-    const caption = `step ${this.step}, validation loss ${valLoss.toPrecision(4)}`;
-    const png = await this.validation.picture(this.session, caption);
-    const path = this.paths.pictureAt(this.step);
-    await makeFolder(this.paths.pictures);
+  /** Measures, and keeps what the network makes of the patches that are shown. */
+  #validate(): Promise<ValidationResult> {
+    const { ranked } = this.validation;
+    const shown = ranked.slice(0, Math.max(1, this.#slices?.patchCount ?? 0));
+    return this.validation.measure(this.session, shown, (index, reconstruction) => {
+      const place = shown.indexOf(index);
+      if (place === 0) this.#pictured = reconstruction;
+      this.#slices?.add(place, reconstruction);
+    });
+  }
+
+  /** Writes picture and slices of the last validation. */
+  async #show(valLoss: number): Promise<void> {
+    const { step, paths } = this;
+    const caption = `step ${step}, validation loss ${valLoss.toPrecision(4)}`;
+    const png = this.validation.picture(this.#pictured!, caption);
+    const path = paths.pictureAt(step);
+    await makeFolder(paths.pictures);
     await writeFileAtomic(path, [png]);
-    await writeFileAtomic(this.paths.picture, [png]);
-    this.emit({ type: "picture", step: this.step, path, png });
+    await writeFileAtomic(paths.picture, [png]);
+    this.emit({ type: "picture", step, path, png });
+    if (this.#slices === null) return;
+    this.emit({ type: "slices", step, path: await this.#slices.write(step, valLoss) });
   }
 
   protected saveCheckpoint(path: string): Promise<void> {

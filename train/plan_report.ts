@@ -10,6 +10,7 @@ import { parameterCount } from "../model/parameters.ts";
 import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
 import { largestFit, remedy, withoutRemedy } from "./largest_fit.ts";
+import { networkPart } from "./network_part.ts";
 import { type Precision, resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, type PretrainGraph } from "./step.ts";
 
@@ -163,7 +164,7 @@ function planOrRefusal(
 
 /** What is alive at the peak, by part of the network and operation. */
 function peakTable(peak: PeakMemory | null): readonly PeakRow[] {
-  const groups = Map.groupBy(peak?.alive ?? [], ({ node, op }) => `${partOf(node)}|${op}`);
+  const groups = Map.groupBy(peak?.alive ?? [], ({ node, op }) => `${networkPart(node)}|${op}`);
   return [...groups].map(([key, alive]) => {
     const [part, op] = key.split("|");
     return { part, op, tensors: alive.length, bytes: alive.reduce((sum, t) => sum + t.bytes, 0) };
@@ -196,7 +197,7 @@ function macTable(plan: Plan): readonly MacRow[] {
     for (const d of dispatches) {
       const { flop, added = 0 } = d.cost;
       if (!CONVOLUTION.test(d.op) || flop === 0) continue;
-      const part = partOf(d.node);
+      const part = networkPart(d.node);
       const row = rows.get(part) ?? { forward: 0, training: 0 };
       row[key] += (flop - added) / 2;
       rows.set(part, row);
@@ -205,20 +206,6 @@ function macTable(plan: Plan): readonly MacRow[] {
   add(plan.phases.evaluate, "forward");
   add(plan.phases.micro, "training");
   return [...rows].map(([part, row]) => ({ part, ...row }));
-}
-
-/** Part of the network that a node's scope belongs to. */
-function partOf(node: string): string {
-  const encoder = node.match(/encoder\.(stem|stages\.\d+)/);
-  if (encoder) return `encoder ${encoder[1].replace("stages.", "stage ")}`;
-  const decoder = node.match(/decoder\.(transpconvs|stages|seg_layers)\.(\d+)/);
-  if (decoder) {
-    return decoder[1] === "seg_layers"
-      ? `head ${decoder[2]}`
-      : `decoder ${decoder[2]}${decoder[1] === "stages" ? "" : " transposed"}`;
-  }
-  const densify = node.match(/densify(?:_projs)?\.(\d+)/);
-  return densify ? `densification ${densify[1]}` : node.match(/^(loss|mask)\b/)?.[1] ?? "other";
 }
 
 function layoutText(

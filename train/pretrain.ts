@@ -18,6 +18,8 @@ export interface PretrainRequest {
   /** Saves a checkpoint and stops when aborted; the reason may be "SIGINT" or "SIGTERM". */
   readonly signal?: AbortSignal;
   readonly onEvent?: TrainEventListener;
+  /** Take requests to stop or to save that others leave in `control/` of the run folder; default no. */
+  readonly allowControl?: boolean;
 }
 
 /** A run that failed on its GPU thread; `cause` names the original error. */
@@ -36,8 +38,15 @@ export class PretrainError extends Error {
  * @throws {PretrainError} with the name and message of what failed: device, data, checkpoint, divergence
  */
 export function pretrain(request: PretrainRequest): Promise<RunSummary> {
-  const { config, store, out, resume = false, adapter = "auto", signal, onEvent } = request;
-  const run: Omit<TrainingRequest, keyof ThreadContext> = { config, store, out, resume, adapter };
+  const { config, store, out, resume = false, adapter = "auto", signal, onEvent, allowControl } = request;
+  const run: Omit<TrainingRequest, keyof ThreadContext> = {
+    config,
+    store,
+    out,
+    resume,
+    adapter,
+    allowControl,
+  };
   const module = new URL("./gpu_worker.ts", import.meta.url);
   const failure = (name: string, message: string) => new PretrainError(name, message);
   return runOnThread({ module, run, signal, onEvent, failure });

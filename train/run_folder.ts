@@ -132,13 +132,23 @@ export async function finishedSummary<S extends { readonly state: string; readon
 
 /** Removes half-written files that a killed process left behind. */
 export async function removeLeftovers(out: string): Promise<void> {
-  for (const folder of [out, `${out}/checkpoints`, `${out}/pictures`]) {
-    try {
-      for await (const entry of Deno.readDir(folder)) {
-        if (entry.isFile && entry.name.endsWith(".tmp")) await Deno.remove(`${folder}/${entry.name}`);
-      }
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+  const { checkpoints, pictures, slices } = runPaths(out);
+  for (const folder of [out, checkpoints, pictures, slices]) {
+    await removeFiles(folder, (name) => name.endsWith(".tmp"));
+  }
+}
+
+/** Removes the files of later steps from a folder of a run: those that an interrupted run made after its checkpoint. */
+export async function removeLaterSteps(folder: string, completedSteps: number): Promise<void> {
+  await removeFiles(folder, (name) => Number(/^step_(\d+)\./.exec(name)?.[1] ?? -1) > completedSteps);
+}
+
+async function removeFiles(folder: string, chosen: (name: string) => boolean): Promise<void> {
+  try {
+    for await (const { isFile, name } of Deno.readDir(folder)) {
+      if (isFile && chosen(name)) await Deno.remove(`${folder}/${name}`);
     }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -3,10 +3,12 @@ import type { Graph } from "../kernels/graph/graph.ts";
 import { printPhase, summarizePlan } from "../kernels/graph/print.ts";
 import { parameterCount } from "../model/parameters.ts";
 import { readAdapterPeak } from "./adapter_peak.ts";
+import { ControlFolder } from "./control.ts";
 import { Divergence } from "./divergence.ts";
 import type { MetricRow, StopReason, TrainEvent } from "./events.ts";
+import { memoryPlan } from "./memory_plan.ts";
 import { METRIC_ROWS } from "./metrics_ring.ts";
-import { finishedSummary, removeLeftovers, type RunPaths, runPaths } from "./run_folder.ts";
+import { finishedSummary, removeLaterSteps, removeLeftovers, type RunPaths, runPaths } from "./run_folder.ts";
 import { RunLog } from "./run_log.ts";
 import type { SessionConfig, TrainingSession } from "./training_session.ts";
 
@@ -15,6 +17,8 @@ export interface LoopConfig {
   readonly seed: number;
   readonly epochs: number;
   readonly stepsPerEpoch: number;
+  /** `[D, H, W]` */
+  readonly patch: readonly number[];
   readonly batch: { readonly size: number };
   readonly checkpointEveryEpochs: number;
   readonly metricsEvery: number;
@@ -31,7 +35,7 @@ export interface LoopRequest<C extends LoopConfig = LoopConfig> {
   readonly emit: (event: TrainEvent) => void;
   /** Asked before every step; a reason makes the run save and stop. */
   readonly stopReason: () => StopReason | null;
-  /** Take requests from outside the process, as control.ts describes; default no. */
+  /** Take requests from outside the process, see {@linkcode ControlFolder}; default no. */
   readonly allowControl?: boolean;
 }
 
@@ -103,6 +107,10 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
   #read = 0;
   /** How the steps since the last read-back got their samples. */
   readonly #dataRows: MetricRow[] = [];
+  /** When the steps since the last read-back began. */
+  #stepsBegan = 0;
+  /** Step and time of the checkpoints last saved. */
+  #saved = { step: 0, ms: 0 };
   readonly #started = performance.now();
 
   constructor(
@@ -116,6 +124,8 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
 
   /** The network that trains now. */
   protected abstract readonly session: LoopSession;
+  /** How often a step runs the phases `augment` and `micro`. */
+  protected abstract readonly microBatches: number;
   /** Prepares the first step: fresh weights, or those of the checkpoint `found`. @returns completed steps */
   protected abstract begin(found: string | null): Promise<number>;
   /** Takes up what the log, cut off at the checkpoint, says of earlier epochs. */
@@ -157,8 +167,10 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
     await this.reportPlan();
     using loader = this.openLoader(steps - this.step);
     const samples = loader[Symbol.asyncIterator]();
+    await using control = await ControlFolder.open(this.paths.control, this.request.allowControl ?? false);
+    this.#stepsBegan = performance.now();
     while (this.step < steps) {
-      const stop = this.request.stopReason();
+      const stop = this.request.stopReason() ?? await this.#obey(control);
       if (stop) return await this.#stop(stop);
       await this.#trainOneStep(loader, samples);
       if (this.step % config.stepsPerEpoch === 0) await this.#endEpoch();
@@ -171,11 +183,21 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
 
   /** Writes a checkpoint of the present state. */
   protected async save(kind: "latest" | "best" | "final"): Promise<void> {
+    const began = performance.now();
     await this.saveCheckpoint(this.paths[kind]);
     this.emit({ type: "checkpoint", step: this.step, kind, path: this.paths[kind] });
+    this.#saved = { step: this.step, ms: this.#savedMs() + performance.now() - began };
+    if (this.step === 0) return; // metrics belong to a step
+    const row = { step: this.step - 1, name: "checkpointMs", value: this.#saved.ms };
+    this.emit({ type: "metrics", step: this.step, rows: [row] });
   }
 
-  /** Tells what the session's plan costs, and prints it into plan.txt. */
+  /** Time that checkpoints of the present step have taken. */
+  #savedMs(): number {
+    return this.#saved.step === this.step ? this.#saved.ms : 0;
+  }
+
+  /** Tells what the session's plan costs, and writes it into plan.txt and plan.json. */
   protected async reportPlan(): Promise<void> {
     const { plan, built } = this.session;
     const { pipelines, slots, peakBytes } = plan.report;
@@ -186,6 +208,7 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
     }
     const phases = Object.keys(plan.phases).map((p) => `\n${p}\n${printPhase(plan, p)}`);
     await writeFileAtomic(this.paths.plan, `${[summarizePlan(plan), ...phases].join("\n")}\n`);
+    await writeFileAtomic(this.paths.memoryPlan, JSON.stringify(memoryPlan(plan)));
   }
 
   /** Seconds since the loop was made. */
@@ -200,6 +223,7 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
     const found = !resume ? null : await exists(latest) ? latest : await exists(final) ? final : null;
     this.step = await this.begin(found);
     this.log.truncateAfter(this.step);
+    for (const folder of [this.paths.pictures, this.paths.slices]) await removeLaterSteps(folder, this.step);
     this.#read = this.step;
     const epochStart = this.step - this.step % config.stepsPerEpoch;
     this.#epochLosses = this.log.metric("loss", epochStart - 1).map((row) => row.value);
@@ -235,23 +259,61 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
       { step, name: "lr", value: this.learningRate(step) },
       ...this.stepRows(step),
     ]);
-    rows.push(...this.#dataRows.splice(0), { step: this.step - 1, name: "seconds", value: this.seconds() });
+    rows.push(...this.#dataRows.splice(0), ...this.#speedRows());
     this.#read = this.step;
     this.#epochLosses.push(...metrics.map((m) => m.loss));
     this.emit({ type: "metrics", step: this.step, rows });
     this.divergence.judge(metrics, this.#epochLosses);
   }
 
+  /** How fast the steps since the last read-back were. */
+  #speedRows(): readonly MetricRow[] {
+    const { batch, patch } = this.request.config;
+    const { augment, micro, update } = this.session.plan.report.phases;
+    const now = performance.now();
+    const stepMs = (now - this.#stepsBegan) / (this.step - this.#read);
+    this.#stepsBegan = now;
+    const voxels = batch.size * patch.reduce((product, edge) => product * edge, 1);
+    const flop = this.microBatches * (augment.flop + micro.flop) + update.flop;
+    const row = (name: string, value: number) => ({ step: this.step - 1, name, value });
+    return [
+      row("seconds", this.seconds()),
+      row("stepMs", stepMs),
+      row("voxelsPerSecond", voxels / stepMs * 1000),
+      row("flopPerSecond", flop / stepMs * 1000),
+    ];
+  }
+
+  /** Does what was asked for from outside. @returns the reason to stop, null to go on */
+  async #obey(control: ControlFolder | null): Promise<StopReason | null> {
+    const asked = await control?.take();
+    if (asked?.has("stop")) return "request";
+    if (asked?.has("checkpoint")) {
+      await this.#readMetrics();
+      await this.save("latest");
+      this.#stepsBegan = performance.now();
+    }
+    return null;
+  }
+
   async #endEpoch(): Promise<void> {
     const { config } = this.request;
     await this.#readMetrics();
+    const began = performance.now() - this.#savedMs();
     const epoch = this.step / config.stepsPerEpoch;
     const losses = this.#epochLosses.splice(0);
     const trainLoss = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
     const rows = await this.endEpoch(epoch, trainLoss);
-    const loss = { step: this.step - 1, name: "trainLoss", value: trainLoss };
-    this.emit({ type: "metrics", step: this.step, rows: [loss, ...rows] });
+    const row = (name: string, value: number) => ({ step: this.step - 1, name, value });
+    const validationMs = performance.now() - began - this.#savedMs();
+    const all = [
+      row("trainLoss", trainLoss),
+      ...rows,
+      ...rows.length > 0 ? [row("validationMs", validationMs)] : [],
+    ];
+    this.emit({ type: "metrics", step: this.step, rows: all });
     if (epoch < config.epochs && epoch % config.checkpointEveryEpochs === 0) await this.save("latest");
+    this.#stepsBegan = performance.now();
   }
 
   async #stop(reason: StopReason): Promise<S> {

@@ -4,6 +4,8 @@ import type { Plan } from "../spec.ts";
 /** A tensor that is alive at the peak. Dispatches are numbered from 0 within the phase. */
 export interface AliveTensor {
   readonly tensor: string;
+  /** The slot that it lies in, an index of the plan's buffers. */
+  readonly buffer: number;
   readonly bytes: number;
   /** Node and operation that made it. */
   readonly node: string;
@@ -47,7 +49,7 @@ export function memoryAtPeak(plan: Plan): PeakMemory | null {
 }
 
 /** Tenants of slots with their first and last dispatch; one that is overwritten in place ends where its successor begins. */
-function livesOf(plan: Plan, phase: string): AliveTensor[] {
+export function livesOf(plan: Plan, phase: string): AliveTensor[] {
   const lives = new Map<string, { -readonly [K in keyof AliveTensor]: AliveTensor[K] }>();
   plan.phases[phase].forEach(({ bindings, tenants, overwrites, node, op }, at) => {
     bindings.forEach(({ buffer, size }, i) => {
@@ -55,7 +57,7 @@ function livesOf(plan: Plan, phase: string): AliveTensor[] {
       const known = lives.get(tenants[i]);
       if (known) known.last = at;
       if (known) return;
-      lives.set(tenants[i], { tensor: tenants[i], bytes: size, node, op, first: at, last: at });
+      lives.set(tenants[i], { tensor: tenants[i], buffer, bytes: size, node, op, first: at, last: at });
       const replaced = overwrites.find((o) => o.buffer === buffer);
       const before = replaced && lives.get(replaced.input);
       if (before) before.last = at - 1;

@@ -83,15 +83,21 @@ gpuTest(
         const { shape } = opened.volumes.find((v) => v.id === caseId)!;
         return Math.hypot(...start.map((s, axis) => (s + 4 - shape[axis] / 2) / shape[axis]));
       });
-      assert.equal(validation.shownPatch, distances.indexOf(Math.min(...distances)));
+      const nearest = distances.indexOf(Math.min(...distances));
+      assert.equal(validation.ranked[0], nearest);
+      assert.deepEqual(validation.ranked.toSorted(), [0, 1, 2, 3, 4, 5]);
       using session = await PretrainSession.create(config, "auto");
       session.initialise();
-      const png = await validation.picture(session, "step 12, a caption");
+      const reconstructions = new Map<number, Float32Array>();
+      await validation.measure(session, [nearest, 2], (index, values) => reconstructions.set(index, values));
+      assert.deepEqual([...reconstructions.keys()].sort(), [...new Set([nearest, 2])].sort());
+      const reconstruction = reconstructions.get(nearest)!;
+      const png = validation.picture(reconstruction, "step 12, a caption");
       const { width, height, data } = decodePng(png);
       assert.ok(width >= 3 * 8 && height >= 3 * 8);
       assert.ok(new Set(data).size > 20, "the picture is nearly empty");
-      assert.deepEqual(await validation.picture(session, "step 12, a caption"), png);
-      assert.notDeepEqual(await validation.picture(session, "another caption"), png);
+      assert.deepEqual(validation.picture(reconstruction, "step 12, a caption"), png);
+      assert.notDeepEqual(validation.picture(reconstruction, "another caption"), png);
     }),
 );
 

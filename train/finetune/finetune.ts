@@ -29,6 +29,8 @@ export interface FinetuneRequest {
   /** Saves a checkpoint and stops when aborted; the reason may be "SIGINT" or "SIGTERM". */
   readonly signal?: AbortSignal;
   readonly onEvent?: TrainEventListener;
+  /** Take requests to stop or to save that others leave in `control/` of the run folder; default no. */
+  readonly allowControl?: boolean;
 }
 
 /** A run that failed on its GPU thread; `name` is the original error's. */
@@ -49,10 +51,10 @@ export class FinetuneError extends Error {
  */
 export function finetune(request: FinetuneRequest): Promise<FinetuneSummary> {
   const { config, store, out, plans, dataset, cases, signal, onEvent } = request;
-  const { from = null, transferDecoder = false, resume = false, adapter = "auto" } = request;
+  const { from = null, transferDecoder = false, resume = false, adapter = "auto", allowControl } = request;
   const run: Omit<FinetuneLoopRequest, keyof ThreadContext> = {
     ...{ config, store, out, plans, dataset, cases },
-    ...{ from, transferDecoder, resume, adapter },
+    ...{ from, transferDecoder, resume, adapter, allowControl },
   };
   const module = new URL("./gpu_worker.ts", import.meta.url);
   const failure = (name: string, message: string) => new FinetuneError(name, message);

@@ -118,6 +118,10 @@ class FinetuneLoop extends TrainingLoop<LoadedCrop, FinetuneSummary, FinetuneCon
     return this.#session!;
   }
 
+  protected get microBatches(): number {
+    return this.request.config.batch.size / this.session.built.micro;
+  }
+
   protected async begin(found: string | null): Promise<number> {
     const { config, from, transferDecoder } = this.request;
     if (found !== null) {
