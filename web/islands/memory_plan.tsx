@@ -3,6 +3,7 @@ import type { MemoryPlan } from "../../train/memory_plan.ts";
 import { useEffect, useMemo, useState, type VNode } from "./deps.ts";
 import { formatBytes, formatValue } from "./format.ts";
 import { layoutMemoryPlan, mebibyteTicks, type MemoryBox, type MemoryLayout } from "./memory_plan_layout.ts";
+import { requestJson } from "./request_json.ts";
 
 const WIDTH = 960, HEIGHT = 420, LEFT = 78, BOTTOM = 34, TOP = 6;
 const KINDS = {
@@ -82,7 +83,8 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
   const [error, setError] = useState<string | null>(null);
   const [selected, setSelected] = useState<number | null>(null);
   useEffect(() => {
-    loadPlan(run).then(setPlan, (cause) => setError((cause as Error).message));
+    requestJson<MemoryPlan>(`/api/file?${new URLSearchParams({ run, file: "plan.json" })}`)
+      .then(setPlan, (cause) => setError((cause as Error).message));
   }, [run]);
   const layout = useMemo(() => plan && layoutMemoryPlan(plan), [plan]);
   if (!layout) return <p class="empty" role="status">{error ?? "Loading the memory plan…"}</p>;
@@ -114,16 +116,6 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
         <MemoryPlanTables layout={layout} />
       </details>
     </section>
-  );
-}
-
-async function loadPlan(run: string): Promise<MemoryPlan> {
-  const response = await fetch(`/api/file?${new URLSearchParams({ run, file: "plan.json" })}`);
-  if (response.ok) return await response.json();
-  throw new Error(
-    response.status === 404
-      ? "This run has no memory plan: it was written by an earlier version, or has not compiled yet"
-      : `Cannot load the memory plan: the server answered ${response.status}: reload the page`,
   );
 }
 
