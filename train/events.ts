@@ -100,7 +100,7 @@ export type TrainEvent =
     readonly path: string;
     readonly png?: Uint8Array<ArrayBuffer>;
   }
-  /** Slices of the fixed validation patches after a step; `train/slices.ts` has the format of the file at `path`. */
+  /** Slices of the fixed validation patches after a step; `train/slice_format.ts` has the format of the file at `path`. */
   | { readonly type: "slices"; readonly step: number; readonly path: string }
   | { readonly type: "warning"; readonly step: number; readonly message: string }
   | { readonly type: "stopped"; readonly step: number; readonly reason: StopReason }

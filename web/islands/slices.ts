@@ -1,5 +1,5 @@
 import { decodeSafetensors, SafetensorsError } from "../../data/safetensors.ts";
-import { type SliceReference, SLICES_FORMAT } from "../../train/slices.ts";
+import { type SliceReference, SLICES_FORMAT } from "../../train/slice_format.ts";
 
 /** The same plane of all patches: `[patches, rows, columns]`. */
 export interface PlaneStack {
@@ -24,7 +24,7 @@ export interface SliceOutputs {
 }
 
 /**
- * Decodes `slices/reference.safetensors`; train/slices.ts has the format.
+ * Decodes `slices/reference.safetensors`; train/slice_format.ts has the format.
  * @throws {SafetensorsError} if the file is damaged or holds other things
  */
 export function decodeOriginals(bytes: Uint8Array<ArrayBuffer>, source: string): SliceOriginals {
