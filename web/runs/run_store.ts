@@ -82,7 +82,7 @@ export class RunStore implements Disposable {
    * @throws {RunLogError} when the log is damaged
    */
   async read<T>(id: string, body: (log: RunLog) => T): Promise<T | null> {
-    return this.#readLog(await this.folder(id), body);
+    return await this.#readLog(await this.folder(id), body);
   }
 
   /** One line about a run; damaged files are a state of it. @throws {HttpError} 404 when there is no such run */
@@ -96,7 +96,7 @@ export class RunStore implements Disposable {
     if (known?.files === state) return describeRun(known.facts, lastSeen);
     const { config } = await readRecord(folder);
     try {
-      const facts = this.#readLog(folder, (open) => readFacts(id, config, open)) ??
+      const facts = await this.#readLog(folder, (open) => readFacts(id, config, open)) ??
         readFacts(id, config, null);
       this.#facts.set(id, { files: state, facts });
       return describeRun(facts, lastSeen);
@@ -117,8 +117,9 @@ export class RunStore implements Disposable {
     this.close();
   }
 
-  #readLog<T>(folder: string, body: (log: RunLog) => T): T | null {
-    const path = runPaths(folder).log;
+  async #readLog<T>(folder: string, body: (log: RunLog) => T): Promise<T | null> {
+    const path = await resolveInside(folder, "run.sqlite");
+    if (path === null) return null;
     const source = this.#sources.get(path) ?? new LogSource(path);
     this.#sources.delete(path);
     this.#sources.set(path, source);
@@ -160,8 +161,8 @@ export class RunStore implements Disposable {
 export async function readRecord(
   folder: string,
 ): Promise<{ readonly config: Json; readonly environment: Json }> {
-  const { config, ...environment } = await readJson(runPaths(folder).record) ?? {};
-  return { config: isJson(config) ? config : await readJson(`${folder}/config.json`) ?? {}, environment };
+  const { config, ...environment } = await readJson(folder, "run.json") ?? {};
+  return { config: isJson(config) ? config : await readJson(folder, "config.json") ?? {}, environment };
 }
 
 /** Id of a folder below root number `root`, as `resolveRun` reads it. */
