@@ -5,6 +5,7 @@
  *   --full            every shape that fits the adapter, however long it takes
  *   --budget=SECONDS  time for the operations, default 140
  *   --step[=PRESET]   whole training steps of a run preset instead, default demo; and the host's cost of a dispatch
+ *   --peak            the adapter's peaks alone, kept for this user's runs, of which the dashboard shows the share
  *   --adapter=NAME    auto, high, low, software or dawn
  *   --config=FILE     settings of a run that win over the preset's, for --step
  *   --tuning=FILE     tiles that spark3d tune measured, for --step
@@ -16,6 +17,7 @@
 import { parseArgs } from "node:util";
 import { openGpu } from "../kernels/runtime/device.ts";
 import { ADAPTER_CHOICES } from "../kernels/runtime/provider.ts";
+import { saveAdapterPeak } from "../train/adapter_peak.ts";
 import { chooseClock } from "./clock.ts";
 import { copyCase, fmaCase, measureRoofline } from "./roofline.ts";
 import { hostCost } from "./host_cost.ts";
@@ -27,12 +29,13 @@ import { benchStep } from "./step.ts";
 import { validateCase } from "./validate.ts";
 
 const USAGE =
-  `Usage: spark3d bench [--op=TEXT] [--full] [--budget=SECONDS] [--step[=PRESET]] [--adapter=NAME] [--json] [--save]
+  `Usage: spark3d bench [--op=TEXT] [--full] [--budget=SECONDS] [--step[=PRESET]] [--peak] [--adapter=NAME] [--json] [--save]
 
   --op=TEXT         only operations whose name contains TEXT
   --full            every shape that fits the adapter, however long it takes
   --budget=SECONDS  time for the operations (default: 140)
   --step[=PRESET]   whole training steps of a run preset instead (default: demo), and the host's cost of a dispatch
+  --peak            the adapter's peaks alone, kept for this user's runs, of which the dashboard shows the share
   --adapter=NAME    auto, high, low, software or dawn (default: auto)
   --config=FILE     settings of a run that win over the preset's, for --step; as for spark3d pretrain
   --tuning=FILE     tiles that spark3d tune measured on this adapter, for --step
@@ -49,6 +52,7 @@ export async function runBench(args: readonly string[]): Promise<number> {
       "full": { type: "boolean", default: false },
       "budget": { type: "string", default: "140" },
       "step": { type: "string" },
+      "peak": { type: "boolean", default: false },
       "adapter": { type: "string", default: "auto" },
       "config": { type: "string" },
       "tuning": { type: "string" },
@@ -104,7 +108,14 @@ export async function runBench(args: readonly string[]): Promise<number> {
     if (!values.json) console.log(TABLE_HEADER);
     const common = { machine, clock: choice.clock, roofline };
     for (const peak of [roofline.fma, roofline.copy]) emit(toRecord(peak, common));
-    if (values.step === undefined) {
+    if (values.peak) {
+      const [flopPerSecond, bytesPerSecond] = [1e9 * roofline.gflops, 1e9 * roofline.gbps];
+      const peak = { flopPerSecond, bytesPerSecond, time: Date.now() };
+      const path = await saveAdapterPeak(gpu.facts.adapter, peak);
+      note(
+        path === null ? "not kept: found no home folder, wanted HOME or XDG_CACHE_HOME" : `kept in ${path}`,
+      );
+    } else if (values.step === undefined) {
       valid = await benchKernels({
         ...common,
         gpu,
@@ -129,7 +140,7 @@ export async function runBench(args: readonly string[]): Promise<number> {
     for (const record of records) console.log(JSON.stringify(record));
   }
   if (values.save && records.length > 0) {
-    const benchmark = values.step === undefined ? "operations" : `step_${values.step}`;
+    const benchmark = values.peak ? "peak" : values.step === undefined ? "operations" : `step_${values.step}`;
     const command = ["spark3d bench", ...args].join(" ");
     note(`saved ${await saveResults(savedResults(benchmark, command, records[0], records))}`);
   }
