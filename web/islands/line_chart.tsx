@@ -150,7 +150,7 @@ export function LineChart(props: LineChartProps): VNode {
       />
       <p class="sr-only" aria-live="polite">{spoken}</p>
       <ul class="legend">
-        <li class="numeric">{axisNames[axis]} {end < 0 ? "–" : formatX(xs[place], axis)}</li>
+        <li>{axisNames[axis]} <b class="numeric">{end < 0 ? "–" : formatX(xs[place], axis)}</b></li>
         {lines.map(({ label }, i) => (
           <li key={label}>
             <button type="button" aria-pressed={!hidden.includes(label)} onClick={() => toggle(label)}>
