@@ -7,6 +7,8 @@ export interface RouteContext {
   readonly url: URL;
   /** Named parts of the path, decoded. */
   readonly params: Readonly<Record<string, string>>;
+  /** The JSON of a POST, at most 16 KiB; null of a GET. */
+  readonly body: unknown;
   readonly dashboard: DashboardContext;
 }
 

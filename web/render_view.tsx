@@ -1,0 +1,34 @@
+/** @jsxImportSource npm:preact@11.2.0 */
+import { assetAddress } from "./assets.ts";
+import { renderToString } from "./deps.ts";
+import type { View } from "./route.ts";
+import { App } from "./routes/_app.tsx";
+
+/**
+ * Renders a view with its layout.
+ *
+ * @param options.version of Spark3D
+ * @param options.cookies of the request; `theme=dark` and `theme=light` choose the colours
+ */
+export async function renderView(
+  view: View,
+  options: { readonly version: string; readonly cookies: string | null },
+): Promise<Response> {
+  const theme = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(options.cookies ?? "")?.[1];
+  const html = renderToString(
+    <App
+      title={view.title}
+      run={view.run}
+      version={options.version}
+      theme={theme === "light" || theme === "dark" ? theme : null}
+      style={await assetAddress("style.css")}
+      script={view.status === undefined ? await assetAddress("client.js") : null}
+    >
+      {view.body}
+    </App>,
+  );
+  return new Response(`<!doctype html>${html}`, {
+    status: view.status ?? 200,
+    headers: { "content-type": "text/html; charset=utf-8" },
+  });
+}

@@ -1,0 +1,54 @@
+import { createDashboard, type DashboardOptions } from "./dashboard.ts";
+
+/** Where a dashboard listens. */
+export interface ServeOptions extends DashboardOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** How many further ports are tried when the port is taken. */
+  readonly furtherPorts: number;
+  /** Ends the dashboard. */
+  readonly signal: AbortSignal;
+  /** Called once it listens, with its address. */
+  readonly onListen: (address: { readonly hostname: string; readonly port: number }) => void;
+}
+
+/**
+ * Serves a dashboard until the signal.
+ *
+ * @throws {Deno.errors.AddrInUse} when every port is taken
+ * @throws {Deno.errors.AddrNotAvailable} when the address is not one of this machine
+ */
+export async function serveDashboard(options: ServeOptions): Promise<void> {
+  const dashboard = await createDashboard(options);
+  const ended = new AbortController();
+  try {
+    const server = listen(options, dashboard.fetch, ended.signal);
+    const stop = async () => {
+      await dashboard.close();
+      await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+      ended.abort();
+    };
+    options.signal.addEventListener("abort", stop, { once: true });
+    if (options.signal.aborted) await stop();
+    await server.finished;
+  } finally {
+    await dashboard.close();
+  }
+}
+
+/** Time that answers get to end when the dashboard is stopped. */
+const PATIENCE_MS = 500;
+
+function listen(
+  { hostname, port, furtherPorts, onListen }: ServeOptions,
+  handler: Deno.ServeHandler<Deno.NetAddr>,
+  signal: AbortSignal,
+): Deno.HttpServer<Deno.NetAddr> {
+  for (let further = 0;; further++) {
+    try {
+      return Deno.serve({ hostname, port: port + further, onListen, signal }, handler);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse) || further >= furtherPorts || port === 0) throw error;
+    }
+  }
+}
