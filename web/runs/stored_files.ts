@@ -54,8 +54,8 @@ export async function caseImage(store: RunStore, run: string, id: string): Promi
   if (id === "" || /[/\\]/.test(id)) return null;
   const folder = await store.folder(run);
   const [description, inputs] = [
-    await readJson(`${folder}/dataset.json`),
-    await readJson(`${folder}/inputs.json`),
+    await readJson(folder, "dataset.json"),
+    await readJson(folder, "inputs.json"),
   ];
   const { file_ending: ending = ".nii.gz", name } = description ?? {};
   const candidates = typeof inputs?.dataset === "string" ? [inputs.dataset] : [];
