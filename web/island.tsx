@@ -14,7 +14,7 @@ export type IslandProps<N extends keyof Islands> = Islands[N] extends (props: in
  * @param props JSON values only
  */
 export function Island<N extends keyof Islands>({ name, props }: { name: N; props: IslandProps<N> }): VNode {
-  const component = islands[name] as FunctionComponent<IslandProps<N>>;
+  const component = (islands as Readonly<Record<string, unknown>>)[name] as FunctionComponent<object>;
   return (
     <div class="island" data-island={name} data-props={JSON.stringify(props)}>
       {h(component as FunctionComponent<object>, props as object)}
