@@ -17,7 +17,7 @@ export function Island<N extends keyof Islands>({ name, props }: { name: N; prop
   const component = (islands as Readonly<Record<string, unknown>>)[name] as FunctionComponent<object>;
   return (
     <div class="island" data-island={name} data-props={JSON.stringify(props)}>
-      {h(component as FunctionComponent<object>, props as object)}
+      {h(component, props as object)}
     </div>
   );
 }
