@@ -69,7 +69,9 @@ export class SliceWriter {
     const { slices, sliceReference } = this.paths;
     await makeFolder(slices);
     const found = await Deno.readFile(sliceReference).catch(() => null);
-    if (found && !sameFirstPatches(found, this.#reference)) await removeLaterSteps(slices, -1);
+    const known = found !== null && sameFirstPatches(found, this.#reference);
+    if (known && found.length >= this.#reference.length) return; // all patches are in it
+    if (found && !known) await removeLaterSteps(slices, -1);
     await writeFileAtomic(sliceReference, [this.#reference]);
   }
 }
