@@ -32,7 +32,8 @@ export class LiveHub implements Disposable {
   readonly #viewers = new Set<Viewer>();
   #alive: ReturnType<typeof setInterval> | undefined;
 
-  constructor(private readonly store: RunStore) {}
+  /** @param lookEveryMs pause between two looks at a run */
+  constructor(private readonly store: RunStore, private readonly lookEveryMs = LOOK_EVERY_MS) {}
 
   /**
    * Server-sent events of some runs, or of the list of runs when there are none: `hello` first, then what happens. A viewer that does
@@ -102,7 +103,8 @@ export class LiveHub implements Disposable {
     const look = async () => {
       const asked = performance.now();
       for (const message of await watcher.look()) this.#sendAll(viewers, message);
-      const pause = Math.max(topic === "" ? LIST_EVERY_MS : LOOK_EVERY_MS, 5 * (performance.now() - asked));
+      const least = topic === "" ? LIST_EVERY_MS : this.lookEveryMs;
+      const pause = Math.max(least, 5 * (performance.now() - asked));
       if (!stopped) timer = setTimeout(look, pause);
     };
     const stop = () => {
