@@ -11,7 +11,7 @@ export const axisNames: Readonly<Record<AxisKind, string>> = {
 };
 
 const dashes: readonly number[][] = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
-const palette = 8;
+const palette = 7;
 const minutes = [1, 2, 5, 10, 15, 30], hours = [1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672];
 const timeTicks = [minutes, minutes.map((m) => 60 * m), hours.map((h) => 3600 * h)].flat();
 
@@ -25,9 +25,18 @@ export function formatX(x: number, axis: AxisKind): string {
   return axis === "time" ? formatDuration(x) : formatNumber(x);
 }
 
+let probe: HTMLElement | undefined;
+
 /** Colour `--name` of the style sheet in the present theme, as #rrggbb. */
-export const themeColor = (name: string): string =>
-  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+export function themeColor(name: string): string {
+  if (probe === undefined) {
+    probe = document.body.appendChild(document.createElement("i"));
+    probe.hidden = true;
+  }
+  probe.style.color = `var(--${name})`;
+  const channels = getComputedStyle(probe).color.match(/\d+/g) ?? [];
+  return `#${channels.slice(0, 3).map((value) => Number(value).toString(16).padStart(2, "0")).join("")}`;
+}
 
 /** How uPlot draws a chart: for each line its values, lowest and highest, then the references. */
 export function plotOptions(
@@ -45,7 +54,7 @@ export function plotOptions(
   const looks = {
     font,
     stroke: () => themeColor("muted"),
-    grid: { stroke: () => themeColor("grid"), width: 1 },
+    grid: { stroke: () => themeColor("line"), width: 1 },
     ticks: { show: false },
   };
   return {
@@ -73,7 +82,7 @@ export function plotOptions(
       {},
       ...lines.flatMap(({ label }, i): uPlot.Series[] => {
         const show = !hidden.includes(label), { color, dash } = lineStyle(i);
-        return [{ label, show, dash, width: 1.75, stroke: () => themeColor(`series-${color}`) }, {
+        return [{ label, show, dash, width: 1.75, stroke: () => themeColor(`data-${color}`) }, {
           ...edge,
           show,
         }, { ...edge, show }];
@@ -84,7 +93,7 @@ export function plotOptions(
     ],
     bands: lines.flatMap(({ band }, i): uPlot.Band[] =>
       band
-        ? [{ series: [3 + 3 * i, 2 + 3 * i], fill: () => `${themeColor(`series-${lineStyle(i).color}`)}33` }]
+        ? [{ series: [3 + 3 * i, 2 + 3 * i], fill: () => `${themeColor(`data-${lineStyle(i).color}`)}33` }]
         : []
     ),
     hooks: {
