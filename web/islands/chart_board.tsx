@@ -116,7 +116,7 @@ export function ChartBoard({ runs, ...initial }: ChartBoardProps): VNode {
             value={smoothing}
             onInput={(event) => setSmoothing(Number(event.currentTarget.value))}
           />
-          <output class="numeric">{smoothing.toFixed(2)}</output>
+          <output class="number">{smoothing.toFixed(2)}</output>
         </label>
         <button type="button" disabled={range === null} onClick={() => setRange(null)}>
           show everything

@@ -9,7 +9,7 @@ export function chartPicture(plot: uPlot, title: string, labels: readonly string
   canvas.width = source.width;
   canvas.height = source.height + line * (2.5 + Math.ceil(labels.length / perRow));
   const context = canvas.getContext("2d")!;
-  context.fillStyle = themeColor("surface");
+  context.fillStyle = themeColor("panel");
   context.fillRect(0, 0, canvas.width, canvas.height);
   const family = getComputedStyle(document.body).fontFamily;
   const write = (text: string, x: number, y: number) => context.fillText(text, x, y);
@@ -22,7 +22,7 @@ export function chartPicture(plot: uPlot, title: string, labels: readonly string
   labels.forEach((label, i) => {
     const x = (10 + 180 * (i % perRow)) * scale, y = source.height + line * (2.25 + Math.floor(i / perRow));
     const { color, dash } = lineStyle(i);
-    context.strokeStyle = themeColor(`series-${color}`);
+    context.strokeStyle = themeColor(`data-${color}`);
     context.setLineDash(dash.map((length) => length * scale));
     context.beginPath();
     context.moveTo(x, y);

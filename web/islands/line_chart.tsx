@@ -148,16 +148,18 @@ export function LineChart(props: LineChartProps): VNode {
         }, ${lines.length} curves. Arrow keys read values, plus and minus zoom, Escape shows everything.`}
         onKeyDown={onKeyDown}
       />
-      <p class="sr-only" aria-live="polite">{spoken}</p>
+      <p class="hidden" aria-live="polite">{spoken}</p>
       <ul class="legend">
-        <li>{axisNames[axis]} <b class="numeric">{end < 0 ? "–" : formatX(xs[place], axis)}</b></li>
+        <li>
+          {axisNames[axis]} <b class="number">{end < 0 ? "–" : formatX(xs[place], axis)}</b>
+        </li>
         {lines.map(({ label }, i) => (
           <li key={label}>
             <button type="button" aria-pressed={!hidden.includes(label)} onClick={() => toggle(label)}>
-              <svg class={`swatch series-${lineStyle(i).color}`} viewBox="0 0 20 4" aria-hidden="true">
+              <svg class={`swatch data-${lineStyle(i).color}`} viewBox="0 0 20 4" aria-hidden="true">
                 <path d="M0 2h20" stroke-dasharray={lineStyle(i).dash.join(" ")} />
               </svg>
-              {label} <b class="numeric">{reading(i, place)}</b>
+              {label} <b class="number">{reading(i, place)}</b>
             </button>
           </li>
         ))}
@@ -166,7 +168,7 @@ export function LineChart(props: LineChartProps): VNode {
             <svg class="swatch" viewBox="0 0 20 4" aria-hidden="true">
               <path d="M0 2h20" stroke-dasharray="4 4" />
             </svg>
-            {label} <b class="numeric">{formatValue(value, unit)}</b>
+            {label} <b class="number">{formatValue(value, unit)}</b>
           </li>
         ))}
       </ul>

@@ -105,7 +105,7 @@ export function RunEvents(props: Pick<RunDetail, "events" | "warnings"> & { read
               {shown.map((item) => (
                 <tr key={item.id}>
                   <td>{formatTime(item.time)}</td>
-                  <td class="numeric">{formatNumber(Number(item.event.step ?? NaN))}</td>
+                  <td class="number">{formatNumber(Number(item.event.step ?? NaN))}</td>
                   <td>{item.type}</td>
                   <td class="wide">{describeEvent(item)}</td>
                 </tr>

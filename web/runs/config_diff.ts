@@ -5,14 +5,15 @@ import { readRecord, type RunStore } from "./run_store.ts";
 
 /** Settings that are not the same in all configurations, in order of their path; lists are compared as a whole. */
 export function configDiff(configs: readonly Json[]): ConfigDifference[] {
-  const settings = configs.map((config) => new Map(flatten(config, "")));
+  const settings = configs.map((config) => new Map(flatten(config)));
   const paths = [...new Set(settings.flatMap((one) => [...one.keys()]))].sort();
   return paths
     .map((path) => ({ path, values: settings.map((one) => one.get(path) ?? null) }))
     .filter(({ values }) => values.some((value) => value !== values[0]));
 }
 
-function flatten(object: Json, prefix: string): [string, string][] {
+/** Settings of an object as dotted paths and JSON texts. */
+export function flatten(object: Json, prefix = ""): [string, string][] {
   return Object.entries(object).flatMap(([key, value]): [string, string][] =>
     isJson(value) && Object.keys(value).length > 0
       ? flatten(value, `${prefix}${key}.`)
