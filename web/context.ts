@@ -1,3 +1,4 @@
+import type { LiveHub } from "./runs/live_hub.ts";
 import type { RunStore } from "./runs/run_store.ts";
 
 /** What every route of one dashboard shares. */
@@ -8,6 +9,8 @@ export interface DashboardContext {
   readonly allowControl: boolean;
   /** The runs below the roots. */
   readonly runs: RunStore;
+  /** What happens to them. */
+  readonly live: LiveHub;
   /** Version of Spark3D. */
   readonly version: string;
 }

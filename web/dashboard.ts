@@ -6,6 +6,7 @@ import { renderView } from "./render_view.tsx";
 import { HttpError, type View } from "./route.ts";
 import { loginView } from "./routes/login.tsx";
 import { messageView } from "./routes/message.tsx";
+import { LiveHub } from "./runs/live_hub.ts";
 import { RunStore } from "./runs/run_store.ts";
 import { checkRequest, Gate, RateLimit, readBody, safeHeaders } from "./security.ts";
 
@@ -38,7 +39,8 @@ export interface Dashboard {
 export async function createDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { token, allowControl, version } = options;
   const roots = await Promise.all(options.roots.map((root) => Deno.realPath(root)));
-  const context: DashboardContext = { roots, allowControl, version, runs: new RunStore(roots) };
+  const runs = new RunStore(roots);
+  const context: DashboardContext = { roots, allowControl, version, runs, live: new LiveHub(runs) };
   const gate = new Gate(token);
   const limit = new RateLimit();
   const app = router(context);
@@ -65,7 +67,12 @@ export async function createDashboard(options: DashboardOptions): Promise<Dashbo
       return await refusal(error, request, url, version);
     }
   };
-  return { fetch, context, close: async () => await context.runs[Symbol.dispose]() };
+  const close = () => {
+    context.live.close();
+    runs.close();
+    return Promise.resolve();
+  };
+  return { fetch, context, close };
 }
 
 const isApi = (url: URL): boolean => url.pathname.startsWith("/api/");

@@ -11,7 +11,7 @@ import { readRecord, type RunStore } from "./run_store.ts";
 /** Events and warnings that a page shows, and characters of plan.txt. */
 const MAX_EVENTS = 500, MAX_WARNINGS = 200, MAX_PLAN = 1 << 16;
 
-/** The newest events of a run after one of them. @throws {RunLogError} when the log is damaged */
+/** The newest events of a run after one of them. */
 export function newestEvents(log: RunLog, after = 0): StoredEvent[] {
   return log.events(after, { newest: MAX_EVENTS });
 }

@@ -78,8 +78,7 @@ export class RunStore implements Disposable {
    * Reads a run's log at once, without waiting in between.
    *
    * @returns null while there is no log
-   * @throws {HttpError} 404 when there is no such run
-   * @throws {RunLogError} when the log is damaged
+   * @throws {HttpError} 404 when there is no such run, 409 when its log is damaged
    */
   async read<T>(id: string, body: (log: RunLog) => T): Promise<T | null> {
     return await this.#readLog(await this.folder(id), body);
@@ -133,13 +132,11 @@ export class RunStore implements Disposable {
       return log && body(log);
     } catch (cause) {
       source.close();
-      if (cause instanceof RunLogError) throw cause;
-      throw new RunLogError(
-        `Cannot read run log ${path}: ${
-          (cause as Error).message
-        }, wanted a whole SQLite file: copy it again, or restore it`,
-        path,
-        { cause },
+      if (cause instanceof RunLogError) throw new HttpError(409, cause.message);
+      const { message } = cause as Error;
+      throw new HttpError(
+        409,
+        `Cannot read run log ${path}: ${message}, wanted a whole SQLite file: copy it again, or restore it`,
       );
     }
   }

@@ -11,7 +11,7 @@ export interface SeriesQuery {
   readonly to?: number;
 }
 
-/** One metric of a log as columns, down-sampled. */
+/** One metric of a log as columns, down-sampled; values with seven digits, as many as f32 has. */
 export function readSeries(
   log: RunLog,
   name: string,
@@ -19,7 +19,7 @@ export function readSeries(
   clock: TrainingClock,
 ): Series {
   const curve = log.curve(name, points, { from, to });
-  const finite = (value: number) => Number.isFinite(value) ? value : null;
+  const finite = (value: number) => Number.isFinite(value) ? Number(value.toPrecision(7)) : null;
   return {
     name,
     step: curve.map(({ step }) => step),
@@ -30,7 +30,7 @@ export function readSeries(
   };
 }
 
-/** Curves of a run. @throws {HttpError | RunLogError} when the run is not there or its log damaged */
+/** Curves of a run. @throws {HttpError} when the run is not there or its log damaged */
 export async function runSeries(store: RunStore, run: string, query: SeriesQuery): Promise<SeriesResponse> {
   const series = await store.read(run, (log) => {
     const clock = TrainingClock.of(log, 2000);
@@ -44,7 +44,7 @@ const CSV_STEPS = 1000;
 
 /**
  * Every stored value of some metrics of some runs as CSV text, in pieces: a row a step, a column a run and metric, empty where there is
- * none. @throws {HttpError | RunLogError} when a run is not there or its log damaged
+ * none. @throws {HttpError} when a run is not there or its log damaged
  */
 export async function* seriesCsv(
   store: RunStore,
