@@ -80,7 +80,7 @@ Deno.test({
     assert.deepEqual(await summaryOf(out), await summaryOf(whole));
     const names = async (run: string, path: string) =>
       (await Array.fromAsync(Deno.readDir(`${run}/${path}`), (entry) => entry.name)).sort();
-    for (const path of ["checkpoints", "pictures"]) {
+    for (const path of ["checkpoints", "pictures", "slices"]) {
       assert.deepEqual(await names(out, path), await names(whole, path));
     }
     assert.deepEqual((await names(out, ".")).filter((name) => name.endsWith(".tmp")), []);
