@@ -2,8 +2,9 @@ import { makeFolder } from "../../data/atomic.ts";
 import type { JsonObject } from "../../train/merge_config.ts";
 import type { MetricRow } from "../../train/events.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";
-import { writeRunRecord } from "../../train/run_folder.ts";
+import { runPaths, writeRunRecord } from "../../train/run_folder.ts";
 import { RunLog } from "../../train/run_log.ts";
+import { SliceWriter } from "../../train/slices.ts";
 import { plainDevice } from "../support/device_facts.ts";
 
 /** The run folder of a pre-training that nobody computed: what a page shows depends on the files alone. */
@@ -11,8 +12,11 @@ export class MadeUpRun implements Disposable {
   /** Completed steps. */
   step = 0;
   readonly #log: RunLog;
+  readonly #folder: string;
+  #slices: SliceWriter | null = null;
 
   private constructor(folder: string, readonly steps: number, readonly stepsPerEpoch: number) {
+    this.#folder = folder;
     this.#log = RunLog.open(`${folder}/run.sqlite`);
   }
 
@@ -63,6 +67,28 @@ export class MadeUpRun implements Disposable {
     const epoch = Math.floor(this.step / this.stepsPerEpoch);
     if (epoch > Math.floor(from / this.stepsPerEpoch)) this.#validate(epoch);
     return stored;
+  }
+
+  /** Writes the slices of the newest step, of three patches of 96^3 made of waves, and logs that they are there. */
+  async drawSlices(): Promise<void> {
+    const shape = [96, 96, 96] as const, voxels = 96 ** 3;
+    const wave = (phase: number) =>
+      Float32Array.from({ length: voxels }, (_, i) => Math.sin(i / 500 + phase));
+    this.#slices ??= new SliceWriter(
+      runPaths(this.#folder),
+      shape,
+      "RAS",
+      [0, 1, 2].map((patch) => ({
+        case: `made-up-${patch}`,
+        start: [0, 0, 0],
+        spacingMm: [1, 1, 1],
+        original: wave(patch),
+        visible: new Uint8Array(voxels).fill(patch % 2),
+      })),
+    );
+    for (const patch of [0, 1, 2]) this.#slices.add(patch, wave(patch + 100 / (100 + this.step)));
+    const path = await this.#slices.write(this.step, 0.5);
+    this.#log.addEvent({ type: "slices", step: this.step, path });
   }
 
   /** Logs the end of the run. */
