@@ -202,8 +202,9 @@ export interface CompareResponse {
 /**
  * One message of GET /api/live, as the data of an SSE event of the same type.
  *
- * `hello` comes first and after every reconnection: fetch what is stored now, then append what follows; a point at or before the last
- * known step of its metric is a repetition. `reset`: the run's log was cut or replaced, fetch everything again.
+ * `hello` comes first and after every reconnection: fetch the curves stored now, then append what follows; a point at or before the
+ * last known step of its metric is a repetition. State, notes and newest events (or, without a run, the list of runs) come right after
+ * it; an event with a known id is a repetition. Later the list comes again when runs appear or vanish, else an `info` a changed run. `reset`: the run's log was cut or replaced, fetch everything again.
  */
 export type LiveMessage =
   | { readonly type: "hello"; readonly runs: readonly string[] }

@@ -53,7 +53,12 @@ export function RunTable(
   const [order, setOrder] = useState<{ readonly name: string; readonly sign: number } | null>(null);
   const [chosen, setChosen] = useState<readonly string[]>([]);
   const now = useNow(start);
-  useLive([], (message) => message.type === "runs" && setRuns(message.runs));
+  useLive([], (message) => {
+    if (message.type === "runs") setRuns(message.runs);
+    else if (message.type === "info") {
+      setRuns((known) => known.map((run) => run.id === message.run ? message.info : run));
+    }
+  });
   const words = filter.toLowerCase().split(/\s+/);
   const shown = runs.filter((run) => {
     const text = `${run.id} ${run.kind} ${run.state} ${run.adapter}`.toLowerCase();

@@ -18,4 +18,8 @@ export class ListWatcher implements Watcher {
     return runs.filter((info) => known.get(info.id) !== this.#lines!.get(info.id))
       .map((info) => ({ type: "info", run: info.id, info }));
   }
+
+  async greet(): Promise<readonly LiveMessage[]> {
+    return [{ type: "runs", runs: (await this.store.list()).runs }];
+  }
 }

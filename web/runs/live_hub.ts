@@ -13,6 +13,8 @@ const LOOK_EVERY_MS = 400, LIST_EVERY_MS = 1000;
 export interface Watcher {
   /** What happened since the last call; nothing the first time. */
   look(): Promise<readonly LiveMessage[]>;
+  /** What a viewer must know who comes, or comes back after a while. */
+  greet(): Promise<readonly LiveMessage[]>;
 }
 
 interface Viewer {
@@ -21,6 +23,7 @@ interface Viewer {
 }
 
 interface Watched {
+  readonly watcher: Watcher;
   readonly viewers: Set<Viewer>;
   readonly first: Promise<void>;
   stop(): void;
@@ -65,7 +68,10 @@ export class LiveHub implements Disposable {
         const watched = topics.map((topic) => this.#watch(topic));
         for (const { viewers } of watched) viewers.add(viewer);
         await Promise.all(watched.map(({ first }) => first));
-        if (this.#viewers.has(viewer)) viewer.send(encode({ type: "hello", runs }));
+        const greetings = await Promise.all(watched.map(({ watcher }) => watcher.greet()));
+        for (const message of [{ type: "hello", runs } as const, ...greetings.flat()]) {
+          if (this.#viewers.has(viewer)) viewer.send(encode(message));
+        }
       },
       cancel: () => this.#leave(viewer, topics),
     }, { highWaterMark: MAX_WAITING_BYTES, size: (bytes) => bytes!.byteLength });
@@ -111,7 +117,7 @@ export class LiveHub implements Disposable {
       stopped = true;
       clearTimeout(timer);
     };
-    const watched = { viewers, first: look(), stop };
+    const watched = { watcher, viewers, first: look(), stop };
     this.#watched.set(topic, watched);
     return watched;
   }

@@ -11,6 +11,8 @@ import { TrainingClock } from "./training_clock.ts";
 
 /** Points of a curve in one message, and readings of the clock that date them. */
 const MAX_POINTS = 200, CLOCK_POINTS = 500;
+/** Newest events that everybody gets who comes: after an interruption they fill the gap. */
+const GREETING_EVENTS = 50;
 
 /** Looks what is new in a run. What goes wrong with its files is a state of the run, never an error. */
 export class RunWatcher implements Watcher {
@@ -30,6 +32,20 @@ export class RunWatcher implements Watcher {
     this.#steps ??= new Map();
     messages.push(...await this.#readNotes(), ...await this.#readInfo());
     return first ? [] : messages;
+  }
+
+  async greet(): Promise<readonly LiveMessage[]> {
+    const { run, store } = this;
+    const folder = await store.folder(run).catch(() => null);
+    if (folder === null) return [];
+    const events = await store.read(run, (log) => log.events(0, { newest: GREETING_EVENTS })).catch(() =>
+      null
+    );
+    return [
+      { type: "info", run, info: await store.info(run) },
+      { type: "notes", run, notes: await readNotes(folder) },
+      { type: "events", run, events: events ?? [] },
+    ];
   }
 
   #readLog(log: RunLog): LiveMessage[] {
