@@ -5,6 +5,7 @@ import { compareRoute } from "./routes/compare.tsx";
 import { indexRoute } from "./routes/index.tsx";
 import { picturesRoute } from "./routes/pictures.tsx";
 import { runRoute } from "./routes/run.tsx";
+import { snapshotRoute } from "./routes/snapshot.tsx";
 import { volumeRoute } from "./routes/volume.tsx";
 
 /** Every page and every address of the API; the first that fits answers. */
@@ -16,6 +17,7 @@ export const routes: readonly Route[] = [
   compareRoute,
   picturesRoute,
   volumeRoute,
+  snapshotRoute,
 ];
 
 /** Style sheets in the order in which they are joined, relative to this module. */

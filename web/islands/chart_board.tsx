@@ -20,7 +20,10 @@ export interface ChartBoardProps {
 }
 
 /** Dice of each class as curves, with the times of the curve of the mean. */
-function classCurves(segmentations: Segmentations, mean: Curve | undefined): Readonly<Record<string, Curve>> {
+export function classCurves(
+  segmentations: Segmentations,
+  mean: Curve | undefined,
+): Readonly<Record<string, Curve>> {
   const step = segmentations.map((row) => row.step - 1);
   const seconds = step.map((at) => mean?.seconds[mean.step.indexOf(at)] ?? NaN);
   return Object.fromEntries((segmentations[0]?.pseudoDice ?? []).map((_, index) => {
