@@ -47,7 +47,8 @@ export async function modulesBelow(root: string, folder: string): Promise<string
   const visit = async (path: string): Promise<void> => {
     for await (const entry of Deno.readDir(`${root}/${path}`)) {
       const child = path === "" ? entry.name : `${path}/${entry.name}`;
-      if (entry.isDirectory && !/^(\.|runs$|coverage$|node_modules$|demo$)/.test(entry.name)) {
+      const results = /^(runs|coverage|demo)$/.test(child); // folders of code may have these names
+      if (entry.isDirectory && !results && !/^(\.|node_modules$)/.test(entry.name)) {
         await visit(child);
       } else if (entry.isFile && /\.tsx?$/.test(entry.name)) found.push(child);
     }
