@@ -10,9 +10,10 @@ import { resolveFinetuneConfig } from "../train/finetune/resolve_config.ts";
 import type { JsonObject } from "../train/merge_config.ts";
 import { UsageError } from "./errors.ts";
 import type { Fold } from "./finetune_inputs.ts";
+import type { WatchOptions } from "./run_dashboard.ts";
 
 /** Options of `spark3d finetune` beside those that set keys of the configuration. */
-export interface FinetuneOptions extends JsonObject {
+export interface FinetuneOptions extends JsonObject, WatchOptions {
   readonly from?: string;
   readonly scratch?: true;
   readonly transferDecoder?: true;

@@ -15,6 +15,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "pre-train a network on unlabelled volumes",
     load: async () => (await import("./commands/pretrain.ts")).pretrainCommand,
   },
+  dashboard: {
+    summary: "show runs in the browser while they happen",
+    load: async () => (await import("./commands/dashboard.ts")).dashboardCommand,
+  },
   prepare: {
     summary: "read volumes, crop, normalise and resample them into a store",
     load: async () => (await import("./commands/prepare.ts")).prepareCommand,

@@ -25,8 +25,9 @@ export async function serveDashboard(options: ServeOptions): Promise<void> {
     const server = listen(options, dashboard.fetch, ended.signal);
     const stop = async () => {
       await dashboard.close();
-      await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
-      ended.abort();
+      const impatient = setTimeout(() => ended.abort(), PATIENCE_MS);
+      await server.shutdown();
+      clearTimeout(impatient);
     };
     options.signal.addEventListener("abort", stop, { once: true });
     if (options.signal.aborted) await stop();

@@ -17,6 +17,7 @@ import { ensurePlans, preparedFolder } from "../labelled_data.ts";
 import { jsonOption, positiveNumber, threeNumbers } from "../options.ts";
 import { exists, join, readJson, requireFolder, resolve } from "../paths.ts";
 import { findRunFolder, makeRunFolder, runFiles } from "../run_folder.ts";
+import { addWatchOptions, startRunDashboard } from "../run_dashboard.ts";
 import { segmentAndEvaluate } from "../segment_and_evaluate.ts";
 import { type StoppedError, stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
@@ -84,6 +85,7 @@ export function finetuneCommand(context: CommandContext): CommandUnknownOpts {
       "do not segment the validation cases after training",
     ) as unknown as CommandUnknownOpts;
   addConfigFlags(command, finetuneFlags);
+  addWatchOptions(command);
   return command
     .addOption(adapterOption())
     .option("--print-config", "print the complete configuration and stop")
@@ -113,9 +115,10 @@ async function finetuneAction(
     ? await startRun(context, dataset, options, signal)
     : await resumeRun(context, dataset, options, signal);
   if (run === null) return;
+  await using _dashboard = startRunDashboard(options, run.out, output);
   const folds: FinishedFold[] = [];
   for (const fold of run.folds) {
-    const finished = await runFold(context, run, fold, signal);
+    const finished = await runFold(context, run, fold, signal, options.allowControl);
     folds.push(finished);
     if (finished.summary.state === "stopped" && signal.aborted) {
       context.exitCode = (signal.reason as StoppedError).exitCode;
@@ -288,6 +291,7 @@ async function runFold(
   run: Run,
   fold: FinetuneConfig["fold"],
   signal: AbortSignal,
+  allowControl?: boolean,
 ): Promise<FinishedFold> {
   const { finetune } = await import("../../train/finetune/finetune.ts");
   const { finetunePaths } = await import("../../train/finetune/run_folder.ts");
@@ -308,6 +312,7 @@ async function runFold(
     resume: await exists(latest) || await exists(final),
     adapter: run.adapter,
     signal,
+    allowControl,
     onEvent: showTrainEvents(output),
   });
   if (summary.state === "stopped" || !run.validate || fold === "all") {

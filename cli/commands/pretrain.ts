@@ -18,6 +18,7 @@ import {
   writeRunInputs,
 } from "../run_folder.ts";
 import { demoCohortName, ensureDemoCohort } from "../demo_cohort.ts";
+import { addWatchOptions, startRunDashboard, type WatchOptions } from "../run_dashboard.ts";
 import { summaryText } from "../run_summary.ts";
 import { type StoppedError, stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
@@ -26,7 +27,7 @@ import type { JsonObject } from "../../train/merge_config.ts";
 import { runPresets } from "../../train/presets.ts";
 import { resolveRunConfig, runConfigJsonSchema } from "../../train/resolve_config.ts";
 
-interface PretrainOptions extends JsonObject {
+interface PretrainOptions extends JsonObject, WatchOptions {
   readonly data?: string;
   readonly out?: string;
   readonly preset?: string;
@@ -56,6 +57,7 @@ export function pretrainCommand(context: CommandContext): CommandUnknownOpts {
       "JSON file of settings; options on the command line win",
     ) as unknown as CommandUnknownOpts;
   addConfigFlags(command, pretrainFlags);
+  addWatchOptions(command);
   return command
     .addOption(adapterOption())
     .option("--print-config", "print the complete configuration and stop")
@@ -77,7 +79,7 @@ async function pretrainAction(context: CommandContext, options: PretrainOptions)
     const file = options.config === undefined ? undefined : await readJson(options.config);
     const config = resolveRunConfig({ preset: options.preset, file, fileName: options.config, flags });
     if (options.printConfig) return output.document(config);
-    return await train(context, await startRun(options, config, output));
+    return await train(context, await startRun(options, config, output), options);
   }
   const folder = await findRunFolder(options.resume, options.out);
   const { config: stored, inputs } = await readRunInputs(folder);
@@ -91,7 +93,7 @@ async function pretrainAction(context: CommandContext, options: PretrainOptions)
     data: inputs.data,
     resume: true,
     adapter: options.adapter,
-  });
+  }, options);
 }
 
 interface Run {
@@ -118,8 +120,9 @@ async function startRun(options: PretrainOptions, config: RunConfig, output: Out
   return { config, out, data, store, resume: false, adapter: options.adapter };
 }
 
-async function train(context: CommandContext, run: Run): Promise<void> {
+async function train(context: CommandContext, run: Run, watch: WatchOptions): Promise<void> {
   const { output } = context;
+  await using _dashboard = startRunDashboard(watch, run.out, output);
   using signal = stopSignal((name) => output.log(`${name}: saving and stopping; once more to stop at once`));
   const store = isAbsolute(run.store) ? run.store : join(run.out, run.store);
   if (!await isStore(store)) await prepareStore(run, store, signal, output);
@@ -129,7 +132,9 @@ async function train(context: CommandContext, run: Run): Promise<void> {
   const { latest, final } = runPaths(run.out);
   const resume = run.resume && (await exists(latest) || await exists(final));
   if (run.resume && !resume) output.log(`${run.out} has no checkpoint yet: starting at the first step`);
-  const summary = await pretrain({ ...run, store, resume, signal, onEvent: showTrainEvents(output) });
+  const { allowControl } = watch;
+  const onEvent = showTrainEvents(output);
+  const summary = await pretrain({ ...run, store, resume, signal, onEvent, allowControl });
   if (summary.state === "stopped" && signal.aborted) {
     context.exitCode = (signal.reason as StoppedError).exitCode;
   }
