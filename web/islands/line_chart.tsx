@@ -130,7 +130,7 @@ export function LineChart(props: LineChartProps): VNode {
   };
 
   return (
-    <figure class="chart">
+    <figure class="chart panel">
       <figcaption>
         <h3>{title} {unit && <small>{unit}</small>}</h3>
         <button type="button" aria-pressed={log} onClick={() => setLog(!log)}>log</button>

@@ -68,7 +68,7 @@ export function RunEvents(props: Pick<RunDetail, "events" | "warnings"> & { read
   const shown = events.filter(({ type }) => kind === "" || type === kind).toReversed();
   return (
     <>
-      <section aria-label="Warnings">
+      <section class="panel" aria-label="Warnings">
         <h2>Warnings</h2>
         {warnings.length === 0
           ? <p class="empty">None: losses were finite, and nothing failed.</p>
@@ -82,7 +82,7 @@ export function RunEvents(props: Pick<RunDetail, "events" | "warnings"> & { read
             </ul>
           )}
       </section>
-      <section aria-label="Events">
+      <section class="panel" aria-label="Events">
         <h2>Events</h2>
         <label>
           show{" "}

@@ -52,7 +52,7 @@ export function RunNotes({ run, allowControl, ...initial }: RunNotesProps): VNod
     if (await send({ action: "note", text: text.trim() })) setText("");
   };
   return (
-    <section aria-label="Notes">
+    <section class="panel" aria-label="Notes">
       <h2>Notes</h2>
       {notes.length === 0 ? <p class="empty">Nobody has left a note.</p> : (
         <ul class="notes">
