@@ -52,7 +52,7 @@ export async function createDashboard(options: DashboardOptions): Promise<Dashbo
       if (info?.remoteAddr.transport === "tcp") limit.count(info.remoteAddr.hostname, performance.now());
       const open = gate.enter(request, url);
       if (open !== null) return open;
-      if (!gate.opens(request)) {
+      if (!url.pathname.startsWith("/assets/") && !gate.opens(request)) {
         if (!isApi(url)) return await page(loginView(url.searchParams.has("token")), request, version);
         throw new HttpError(
           401,

@@ -1,6 +1,7 @@
 /** @jsxImportSource npm:preact@11.2.0 */
 import { assetAddress } from "./assets.ts";
 import { renderToString } from "./deps.ts";
+import { Island } from "./island.tsx";
 import type { View } from "./route.ts";
 import { App } from "./routes/_app.tsx";
 
@@ -14,15 +15,18 @@ export async function renderView(
   view: View,
   options: { readonly version: string; readonly cookies: string | null },
 ): Promise<Response> {
-  const theme = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(options.cookies ?? "")?.[1];
+  const cookie = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(options.cookies ?? "")?.[1];
+  const theme = cookie === "light" || cookie === "dark" ? cookie : "auto";
+  const live = view.status === undefined; // a refusal needs no script
   const html = renderToString(
     <App
       title={view.title}
       run={view.run}
       version={options.version}
-      theme={theme === "light" || theme === "dark" ? theme : null}
+      theme={theme}
       style={await assetAddress("style.css")}
-      script={view.status === undefined ? await assetAddress("client.js") : null}
+      script={live ? await assetAddress("client.js") : null}
+      tools={live && <Island name="ThemeSwitch" props={{ theme }} />}
     >
       {view.body}
     </App>,

@@ -1,5 +1,6 @@
 /** @jsxImportSource npm:preact@11.2.0 */
 import type { ComponentChildren, VNode } from "../islands/deps.ts";
+import type { Theme } from "../islands/theme_switch.tsx";
 import type { View } from "../route.ts";
 
 /** What the layout of a page needs. */
@@ -7,8 +8,8 @@ export interface AppProps {
   readonly title: string;
   readonly run?: View["run"];
   readonly version: string;
-  /** Colours that the reader chose, null for the system's. */
-  readonly theme: "light" | "dark" | null;
+  /** Colours that the reader chose. */
+  readonly theme: Theme;
   /** Addresses of the style sheet and of the script. */
   readonly style: string;
   readonly script: string | null;
@@ -25,12 +26,12 @@ const icon = "data:image/svg+xml," + encodeURIComponent(
 /** The layout of every page: head, navigation, content. */
 export function App({ title, run, version, theme, style, script, tools, children }: AppProps): VNode {
   return (
-    <html lang="en" data-theme={theme ?? undefined}>
+    <html lang="en" data-theme={theme === "auto" ? undefined : theme}>
       <head>
         <meta charset="utf-8" />
         <title>{`${title} – Spark3D`}</title>
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content={theme ?? "light dark"} />
+        <meta name="color-scheme" content={theme === "auto" ? "light dark" : theme} />
         <meta name="robots" content="noindex" />
         <link rel="icon" href={icon} />
         <link rel="stylesheet" href={style} />
