@@ -53,7 +53,7 @@ export async function createDashboard(options: DashboardOptions): Promise<Dashbo
       const open = gate.enter(request, url);
       if (open !== null) return open;
       if (!url.pathname.startsWith("/assets/") && !gate.opens(request)) {
-        if (!isApi(url)) return await page(loginView(url.searchParams.has("token")), request, version);
+        if (!isApi(url)) return safe(await page(loginView(url.searchParams.has("token")), request, version));
         throw new HttpError(
           401,
           "This dashboard needs its token: open the address that was printed when it was started",
@@ -108,16 +108,15 @@ function router(dashboard: DashboardContext): Hono {
 }
 
 async function page(view: View, request: Request, version: string): Promise<Response> {
-  return safe(await renderView(view, { version, cookies: request.headers.get("cookie") }));
+  return await renderView(view, { version, cookies: request.headers.get("cookie") });
 }
 
 /** Adds the headers of every answer; what a route has set itself stays. */
 function safe(response: Response): Response {
-  const headers = new Headers(response.headers);
   for (const [name, value] of Object.entries(safeHeaders)) {
-    if (!headers.has(name)) headers.set(name, value);
+    if (!response.headers.has(name)) response.headers.set(name, value);
   }
-  return new Response(response.body, { status: response.status, headers });
+  return response;
 }
 
 /** An error as a page, or as `{error}` for programs. */
@@ -128,8 +127,9 @@ async function refusal(error: unknown, request: Request, url: URL, version: stri
     : [500, "Something in the dashboard failed: its terminal says what"];
   const response = isApi(url) || request.method === "POST"
     ? Response.json({ error: message }, { status })
-    : await renderView(messageView(status, message), { version, cookies: request.headers.get("cookie") })
-      .catch(() => new Response(message, { status }));
+    : await page(messageView(status, message), request, version).catch(() =>
+      new Response(message, { status })
+    );
   const answer = safe(response);
   if (error instanceof HttpError) {
     for (const [name, value] of Object.entries(error.headers)) answer.headers.set(name, value);

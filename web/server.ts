@@ -20,34 +20,25 @@ export interface ServeOptions extends DashboardOptions {
  */
 export async function serveDashboard(options: ServeOptions): Promise<void> {
   const dashboard = await createDashboard(options);
-  const ended = new AbortController();
   try {
-    const server = listen(options, dashboard.fetch, ended.signal);
-    const stop = async () => {
-      await dashboard.close();
-      const impatient = setTimeout(() => ended.abort(), PATIENCE_MS);
-      await server.shutdown();
-      clearTimeout(impatient);
-    };
-    options.signal.addEventListener("abort", stop, { once: true });
-    if (options.signal.aborted) await stop();
+    const server = listen(options, dashboard.fetch);
+    options.signal.addEventListener("abort", () => dashboard.close(), { once: true });
     await server.finished;
   } finally {
     await dashboard.close();
   }
 }
 
-/** Time that answers get to end when the dashboard is stopped. */
-const PATIENCE_MS = 500;
-
 function listen(
-  { hostname, port, furtherPorts, onListen }: ServeOptions,
+  { hostname, port, furtherPorts, onListen, signal }: ServeOptions,
   handler: Deno.ServeHandler<Deno.NetAddr>,
-  signal: AbortSignal,
 ): Deno.HttpServer<Deno.NetAddr> {
   for (let further = 0;; further++) {
     try {
-      return Deno.serve({ hostname, port: port + further, onListen, signal }, handler);
+      return Deno.serve(
+        { hostname, port: port + further, onListen, signal, automaticCompression: true },
+        handler,
+      );
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse) || further >= furtherPorts || port === 0) throw error;
     }
