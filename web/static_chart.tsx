@@ -97,7 +97,7 @@ export function StaticChart(
         )}
         {curves.map((curve, i) => <path key={i} class={`curve data-${i % 7 + 1}`} d={line(curve)} />)}
       </svg>
-      <ul class="memory-legend">
+      <ul class="legend">
         {spec.curves.map(({ label }, i) => {
           const newest = curves[i].y.findLast((value) => value !== null);
           return newest !== undefined && newest !== null && (

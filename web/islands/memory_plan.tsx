@@ -99,7 +99,7 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
     <section class="memory-panel" aria-label="GPU memory plan">
       <p>{summary(layout)}</p>
       <div
-        class="memory-scroll"
+        class="scroll"
         tabIndex={0}
         role="group"
         aria-label="Memory picture; arrow keys go from tensor to tensor"
@@ -122,7 +122,7 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
 /** What the colours of the picture mean. */
 export function MemoryPlanLegend(): VNode {
   return (
-    <ul class="memory-legend">
+    <ul class="legend">
       {Object.entries(KINDS).map(([kind, label]) => (
         <li key={kind}>
           <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">

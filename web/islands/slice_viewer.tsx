@@ -1,4 +1,5 @@
 /** @jsxImportSource npm:preact@11.2.0 */
+import type { PatchView } from "../../train/patch_views.ts";
 import type { SliceIndex } from "../api.ts";
 import { useEffect, useMemo, useState, type VNode } from "./deps.ts";
 import { downloadCanvas } from "./download_canvas.ts";
@@ -50,8 +51,8 @@ export function SliceViewer(props: SliceViewerProps): VNode {
     return <p class="empty" role="status">{error ?? waiting}</p>;
   }
   const window = changed ?? initial;
-  const shown = originals.patches[patch];
-  const caption = `${index.run}, ${shown.case}, ` +
+  const nameOf = (i: number) => originals.patches[i].case.split("__").slice(-3).join(" ");
+  const caption = `${index.run}, ${nameOf(patch)}, ` +
     (outputs ? `step ${formatNumber(outputs.step)}, validation loss ${formatNumber(outputs.valLoss)}` : "");
   const request = { originals, outputs, patch, window, onlyHidden };
   return (
@@ -61,11 +62,11 @@ export function SliceViewer(props: SliceViewerProps): VNode {
         value={position}
         onChange={(value) => setChosen(value === last ? null : value)}
       />
-      <div class="slice-choices">
+      <div class="toolbar">
         <label>
           Patch
           <select value={patch} onChange={(event) => setPatch(Number(event.currentTarget.value))}>
-            {originals.patches.map((entry, i) => <option key={i} value={i}>{i + 1}: {entry.case}</option>)}
+            {originals.patches.map((_, i) => <option key={i} value={i}>{i + 1}: {nameOf(i)}</option>)}
           </select>
         </label>
         <label>
@@ -89,22 +90,28 @@ export function SliceViewer(props: SliceViewerProps): VNode {
           Validation loss {formatNumber(outputs.valLoss)} after step {formatNumber(outputs.step)}
         </p>
       )}
+      <WindowControls window={window} onChange={setChanged} onReset={() => setChanged(null)} />
       {viewsOf(originals).map((view) => (
-        <section key={view.label} class="slice-row" aria-label={view.label}>
-          <h3>{view.label}</h3>
+        <section key={view.label} class="slice-row" aria-label={titleOf(view)}>
+          <h3>{titleOf(view)}</h3>
           {SLICE_COLUMNS.map((column) => (
             <SliceTile
               key={column}
               {...request}
               view={view}
               column={column}
-              onDrag={(right, down) => setChanged((old) => dragWindow(old ?? initial, initial, right, down))}
+              onDrag={(right, down) =>
+                setChanged((old) => dragWindow(old ?? initial, initial, right, down))}
             />
           ))}
         </section>
       ))}
       <ErrorLegend scale={window.error} />
-      <WindowControls window={window} onChange={setChanged} onReset={() => setChanged(null)} />
     </section>
   );
+}
+
+/** Heading of a row. */
+function titleOf({ label }: PatchView): string {
+  return label[0].toUpperCase() + label.slice(1);
 }

@@ -29,7 +29,7 @@ export function StepSlider({ steps, value, onChange }: StepSliderProps): VNode {
   };
   const text = `step ${formatNumber(steps[value])}`;
   return (
-    <div class="step-slider">
+    <div class="toolbar step-slider">
       <button type="button" onClick={toggle} disabled={last < 1}>{playing ? "Pause" : "Play"}</button>
       <input
         type="range"

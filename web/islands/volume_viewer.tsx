@@ -53,7 +53,7 @@ export function VolumeViewer(props: VolumeViewerProps): VNode {
   useEffect(() => viewer.current?.setView(view), [view]);
   return (
     <section class="volume-viewer" aria-label="Volume">
-      <div class="slice-choices">
+      <div class="toolbar">
         <label>
           Volume
           <select value={shown.file} onChange={(event) => setFile(event.currentTarget.value)}>
@@ -94,7 +94,7 @@ export function VolumeViewer(props: VolumeViewerProps): VNode {
         role="img"
       />
       <p class="muted" role="status">{place}</p>
-      <ul class="memory-legend" aria-label="Classes">
+      <ul class="legend" aria-label="Classes">
         {classes.map((name, i) => (
           <li key={name}>
             <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">

@@ -37,8 +37,8 @@ const FIELDS = [
 /** Number fields of window, level and error scale; intensities are z-scores. */
 export function WindowControls({ window, onChange, onReset }: WindowControlsProps): VNode {
   return (
-    <fieldset class="window-controls">
-      <legend>Window and level (z-score); or drag over a picture</legend>
+    <fieldset class="panel toolbar">
+      <legend>Window and level in z-scores; dragging over a picture changes them too</legend>
       {FIELDS.map(({ key, label, hint, smallest }) => (
         <label key={key} title={hint}>
           {label}
