@@ -43,8 +43,10 @@ export function formatTime(time: number | null | undefined): string {
   return time ? new Date(time).toISOString().slice(0, 19).replace("T", " ") : "–";
 }
 
-/** How long ago a moment was; both in milliseconds since 1970. */
+/** How long ago a moment was, in its largest unit; both in milliseconds since 1970. */
 export function formatAgo(time: number | null | undefined, now: number): string {
   if (!time) return "never";
-  return now - time < 2000 ? "now" : `${formatDuration(Math.round((now - time) / 1000))} ago`;
+  return now - time < 2000
+    ? "now"
+    : `${formatDuration(Math.round((now - time) / 1000)).split(" ").slice(0, 2).join(" ")} ago`;
 }

@@ -66,23 +66,41 @@ export function plotOptions(
       bind: { dblclick: () => () => (props().onRange(null), null) },
     },
     scales: {
-      x: { time: false, range: (_, min, max) => [...props().range ?? [min, max]] as [number, number] },
-      y: log ? { distr: 3, range: (_, min, max) => uPlot.rangeLog(min, max, 10, false) } : {},
+      x: {
+        time: false,
+        range: (_, min, max) => [...props().range ?? [min ?? 0, max ?? 1]] as [number, number],
+      },
+      y: log
+        ? { distr: 3, range: (_, min, max) => uPlot.rangeLog(min, max, 10, false) }
+        : { range: (_, min, max) => linearRange(min, max) },
     },
     axes: [
       {
         ...looks,
         space: 70,
         incrs: axis === "time" ? timeTicks : undefined,
+        size: 30,
         values: (_, at) => at.map((x) => formatX(x, axis)),
       },
-      { ...looks, size: 56, values: (_, at) => at.map((y) => y === null ? "" : formatTick(y, props().unit)) },
+      {
+        ...looks,
+        grid: log ? { ...looks.grid, filter: decades } : looks.grid,
+        size: 56,
+        values: (_, at) => at.map((y) => y === null ? "" : formatTick(y, props().unit)),
+      },
     ],
     series: [
       {},
       ...lines.flatMap(({ label }, i): uPlot.Series[] => {
         const show = !hidden.includes(label), { color, dash } = lineStyle(i);
-        return [{ label, show, dash, width: 1.75, stroke: () => themeColor(`data-${color}`) }, {
+        return [{
+          label,
+          show,
+          dash,
+          width: 1.75,
+          points: { show: isSparse, size: 6 },
+          stroke: () => themeColor(`data-${color}`),
+        }, {
           ...edge,
           show,
         }, { ...edge, show }];
@@ -108,11 +126,27 @@ export function plotOptions(
   };
 }
 
+/** Room above and below the values; a constant gets as much as tells its size. */
+function linearRange(min: number, max: number): uPlot.Range.MinMax {
+  if (min !== max) return uPlot.rangeNum(min, max, 0.08, true);
+  return !min ? [0, 1] : min > 0 ? [0, 2 * min] : [2 * min, 0];
+}
+
+/** Whether a line has so few values between two places that each deserves a point. */
+function isSparse(u: uPlot, series: number, from: number, to: number): boolean {
+  let values = 0;
+  for (let i = from; i <= to; i++) if (typeof u.data[series][i] === "number") values++;
+  return values * 16 * devicePixelRatio < u.bbox.width;
+}
+
+/** Powers of ten, where the axis spans more than two of them. */
+function decades(_: uPlot, splits: number[]): (number | null)[] {
+  const isPower = (value: number) => Math.abs(Math.log10(value) % 1) < 1e-9;
+  return splits.filter(isPower).length < 3 ? splits : splits.map((value) => isPower(value) ? value : null);
+}
+
 function formatTick(value: number, unit: string): string {
-  if (unit === "%") return formatNumber(Number((100 * value).toPrecision(6)));
-  const size = Math.abs(value);
+  const drawn = unit === "%" ? 100 * value : value, size = Math.abs(drawn);
   const power = size >= 1e4 ? Math.min(5, Math.floor(Math.log10(size) / 3)) : 0;
-  return `${formatNumber(Number((value / 1000 ** power).toPrecision(6)))}${
-    ["", "k", "M", "G", "T", "P"][power]
-  }`;
+  return `${Number((drawn / 1000 ** power).toPrecision(4))}${["", "k", "M", "G", "T", "P"][power]}`;
 }

@@ -73,7 +73,7 @@ export function RunEvents(props: Pick<RunDetail, "events" | "warnings"> & { read
         {warnings.length === 0
           ? <p class="empty">None: losses were finite, and nothing failed.</p>
           : (
-            <ul class="warnings">
+            <ul class="journal warnings">
               {warnings.map(({ time, step, message }) => (
                 <li key={`${time} ${message}`}>
                   <b>step {formatNumber(step)}</b> {message}
@@ -91,28 +91,17 @@ export function RunEvents(props: Pick<RunDetail, "events" | "warnings"> & { read
             {kinds.map((name) => <option key={name} value={name}>{name}</option>)}
           </select>
         </label>
-        <div class="scroll tall" tabIndex={0} role="region" aria-label="List of events">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">time (UTC)</th>
-                <th scope="col">step</th>
-                <th scope="col">event</th>
-                <th scope="col">what</th>
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((item) => (
-                <tr key={item.id}>
-                  <td>{formatTime(item.time)}</td>
-                  <td class="number">{formatNumber(Number(item.event.step ?? NaN))}</td>
-                  <td>{item.type}</td>
-                  <td class="wide">{describeEvent(item)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <ul class="journal scroll tall" tabIndex={0} aria-label="List of events">
+          {shown.map((item) => (
+            <li key={item.id}>
+              <small>
+                {formatTime(item.time)} · {item.type} at step {formatNumber(Number(item.event.step ?? NaN))}
+              </small>
+              <br />
+              {describeEvent(item)}
+            </li>
+          ))}
+        </ul>
       </section>
     </>
   );

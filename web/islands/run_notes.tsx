@@ -55,7 +55,7 @@ export function RunNotes({ run, allowControl, ...initial }: RunNotesProps): VNod
     <section class="panel" aria-label="Notes">
       <h2>Notes</h2>
       {notes.length === 0 ? <p class="empty">Nobody has left a note.</p> : (
-        <ul class="notes">
+        <ul class="journal notes">
           {notes.map(({ time, text }) => (
             <li key={`${time} ${text}`}>
               <small>{formatTime(time)}</small> {text}

@@ -51,12 +51,15 @@ export function RunStatus({ now: start, ...props }: { readonly info: RunInfo; re
   ];
   return (
     <section class="status" aria-label="Status">
-      <p>
-        <StateBadge state={info.state} /> {info.kind === "pretraining" ? "pre-training" : "fine-tuning"} on
-        {" "}
-        {info.adapter ?? "an adapter not named yet"}, seed {info.seed ?? "–"}, started{" "}
-        {formatTime(info.started)} UTC
-      </p>
+      <div class="row">
+        <h1>{info.id}</h1>
+        <StateBadge state={info.state} />
+        <span class="muted">
+          {info.kind === "pretraining" ? "pre-training" : "fine-tuning"} on{" "}
+          {info.adapter ?? "an adapter not named yet"}, seed {info.seed ?? "–"}, started{" "}
+          {formatTime(info.started)} UTC
+        </span>
+      </div>
       {info.message && <p class="notice">{info.message}</p>}
       <RunProgress step={info.step} steps={info.steps} />
       <dl class="figures">

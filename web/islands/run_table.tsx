@@ -133,7 +133,15 @@ export function RunTable(
                   onChange={() => toggle(run.id)}
                 />
               </td>
-              {columns.map(({ name, show }) => <td key={name} data-label={name}>{show(run, now)}</td>)}
+              {columns.map(({ name, value, show }) => (
+                <td
+                  key={name}
+                  data-label={name}
+                  class={typeof value(run) === "number" && name !== "step" ? "number" : ""}
+                >
+                  {show(run, now)}
+                </td>
+              ))}
             </tr>
           ))}
         </tbody>

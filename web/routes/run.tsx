@@ -23,7 +23,6 @@ export const runRoute: Route = {
       run: { id, tab: "run" },
       body: (
         <>
-          <h1>{id}</h1>
           <Island name="RunStatus" props={{ info, now: Date.now() }} />
           <div class="columns">
             <div>
