@@ -6,7 +6,7 @@ import { RunWatcher } from "./run_watcher.ts";
 
 /** Streams at once, bytes that may wait for a slow viewer, time between signs of life (ms). */
 const MAX_STREAMS = 256, MAX_WAITING_BYTES = 1 << 20, ALIVE_EVERY_MS = 15_000;
-/** Pause between two looks at a run, and at all runs, for all of its viewers (ms); at least five times as long as a look takes. */
+/** Pause between two looks at a run, and at all runs, for all of its viewers (ms); at least as long as a look takes. */
 const LOOK_EVERY_MS = 400, LIST_EVERY_MS = 1000;
 
 /** What looks for news: a run, or the list of runs. */
@@ -110,7 +110,7 @@ export class LiveHub implements Disposable {
       const asked = performance.now();
       for (const message of await watcher.look()) this.#sendAll(viewers, message);
       const least = topic === "" ? LIST_EVERY_MS : this.lookEveryMs;
-      const pause = Math.max(least, 5 * (performance.now() - asked));
+      const pause = Math.max(least, performance.now() - asked);
       if (!stopped) timer = setTimeout(look, pause);
     };
     const stop = () => {
