@@ -63,7 +63,7 @@ function thin(curve: Curve, limit: number): Curve {
   const fold = (values: readonly number[], merge: (a: number, b: number) => number) =>
     buckets.map((bucket) => {
       const known = bucket.map((i) => values[i]).filter((value) => !Number.isNaN(value));
-      return known.length === 0 ? NaN : known.reduce(merge);
+      return known.length === 0 ? NaN : known.reduce((a, b) => merge(a, b));
     });
   const size = buckets.map((bucket) => bucket.filter((i) => !Number.isNaN(curve.mean[i])).length);
   return {

@@ -92,19 +92,21 @@ export function RunNotes({ run, allowControl, ...initial }: RunNotesProps): VNod
         </p>
       )}
       <p role="status">{answer}</p>
-      <dialog ref={dialog} aria-label={questions[asked].label}>
-        <form method="dialog" class="row">
-          <p>{questions[asked].text}</p>
-          <button type="submit">Cancel</button>
-          <button
-            type="submit"
-            class={asked === "stop" ? "danger" : ""}
-            onClick={() => send({ action: asked })}
-          >
-            {questions[asked].label}
-          </button>
-        </form>
-      </dialog>
+      {takesRequests && (
+        <dialog ref={dialog} aria-label={questions[asked].label}>
+          <form method="dialog" class="row">
+            <p>{questions[asked].text}</p>
+            <button type="submit">Cancel</button>
+            <button
+              type="submit"
+              class={asked === "stop" ? "danger" : ""}
+              onClick={() => send({ action: asked })}
+            >
+              {questions[asked].label}
+            </button>
+          </form>
+        </dialog>
+      )}
     </section>
   );
 }
