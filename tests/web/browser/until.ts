@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 export async function until<T>(
   read: () => Promise<T>,
   wanted: (value: T) => boolean,
-  seconds = 20,
+  seconds = 60,
 ): Promise<T> {
   const end = Date.now() + 1000 * seconds;
   while (true) {
