@@ -46,7 +46,8 @@ export async function createDashboard(options: DashboardOptions): Promise<Dashbo
   const app = router(context);
 
   const fetch: Dashboard["fetch"] = async (request, info) => {
-    const url = new URL(request.url);
+    const url = URL.parse(request.url); // the Host that a client sends may be anything
+    if (url === null) return safe(new Response("Found an address that is none", { status: 400 }));
     try {
       checkRequest(request, url, token === null);
       if (info?.remoteAddr.transport === "tcp") limit.count(info.remoteAddr.hostname, performance.now());
