@@ -59,19 +59,13 @@ async function report(context: RouteContext): Promise<Response> {
 
 /** A file as it is now; 304 when the browser has it already. @param path real path */
 async function fileResponse({ request }: RouteContext, path: string, type: string): Promise<Response> {
-  const file = await Deno.open(path).catch(() => null);
-  if (file === null) throw new HttpError(404, "Cannot open the file: it was removed, or is not readable");
-  const facts = await file.stat();
-  if (!facts.isFile) {
-    file.close();
-    throw new HttpError(404, "Cannot serve the file: it is a folder or a device");
-  }
+  const facts = await Deno.stat(path).catch(() => null); // first, for opening a pipe would wait
+  if (!facts?.isFile) throw new HttpError(404, "Cannot serve the file: it was removed, or is no file");
   const etag = `"${signature(facts).replaceAll(" ", "-")}"`;
   const headers = new Headers({ "content-type": type, etag, "cache-control": "no-cache" });
-  if (request.headers.get("if-none-match") === etag) {
-    file.close();
-    return new Response(null, { status: 304, headers });
-  }
-  headers.set("content-length", String(facts.size));
+  if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
+  const file = await Deno.open(path).catch(() => null);
+  if (file === null) throw new HttpError(404, "Cannot open the file: it was removed, or is not readable");
+  headers.set("content-length", String((await file.stat()).size)); // it may have been replaced meanwhile
   return new Response(file.readable, { headers });
 }
