@@ -8,7 +8,6 @@
  */
 import { pretrain } from "../../train/pretrain.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";
-import { headImages, writeHeadStore } from "../loader/phantom_store.ts";
 import { fromFileUrl } from "../paths.ts";
 import { machineFacts, median } from "../record.ts";
 
@@ -42,14 +41,23 @@ function parseOptions(args: readonly string[]): Options {
   return options;
 }
 
+const path = (name: string) => fromFileUrl(new URL(name, import.meta.url));
+
+function command(script: string, args: readonly string[], options: Deno.CommandOptions): Deno.Command {
+  const fixed = ["run", "--quiet", "-A", "--config", path("../../deno.json"), path(script)];
+  return new Deno.Command(Deno.execPath(), { args: [...fixed, ...args], ...options });
+}
+
+/** @throws {Error} when the command fails */
+async function spark3d(...args: readonly string[]): Promise<void> {
+  const { success, stderr } = await command("../../cli/main.ts", args, { stdout: "null", stderr: "piped" })
+    .output();
+  if (!success) throw new Error(`spark3d ${args[0]} failed: ${new TextDecoder().decode(stderr)}`);
+}
+
 /** A script of this repository with its input and output piped. */
 function start(script: string, ...args: readonly string[]) {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", "--config", fromFileUrl(new URL("../../deno.json", import.meta.url))]
-      .concat(fromFileUrl(new URL(script, import.meta.url)), args),
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
+  const child = command(script, args, { stdin: "piped", stdout: "piped" }).spawn();
   const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader(),
     input = child.stdin.getWriter();
   return {
@@ -76,7 +84,8 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @returns whether the goal is reached */
 async function measure({ viewers, pairs, seconds }: Options, folder: string): Promise<boolean> {
-  await writeHeadStore(`${folder}/store`, headImages(2, [96, 96, 96]), "float16", "none");
+  await spark3d("phantom", "--out", `${folder}/heads`, "--subjects", "2");
+  await spark3d("prepare", `${folder}/heads`, "--out", `${folder}/store`);
   await Deno.mkdir(`${folder}/runs`);
   const config = resolveRunConfig({
     flags: { epochs: 100, stepsPerEpoch: 1000, validation: { patches: 2 }, metricsEvery: 2 },
