@@ -96,7 +96,7 @@ export function ChartBoard({ runs, ...initial }: ChartBoardProps): VNode {
     <>
       <form class="toolbar" onSubmit={(event) => event.preventDefault()}>
         <fieldset>
-          <legend>horizontal axis</legend>
+          <legend>axis</legend>
           {(["step", "epoch", "time"] as const).map((kind) => (
             <label key={kind}>
               <input

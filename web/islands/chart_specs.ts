@@ -118,7 +118,7 @@ export function comparedSpecs(specs: readonly ChartSpec[]): ChartSpec[] {
   return specs.flatMap((spec) =>
     spec.curves.map((curve) => ({
       ...spec,
-      title: spec.curves.length === 1 ? spec.title : `${spec.title}: ${curve.label}`,
+      title: spec.curves.length === 1 ? spec.title : `${spec.title.replace(/ \(.*/, "")}, ${curve.label}`,
       curves: [curve],
     }))
   );

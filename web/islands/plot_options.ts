@@ -93,17 +93,9 @@ export function plotOptions(
       {},
       ...lines.flatMap(({ label }, i): uPlot.Series[] => {
         const show = !hidden.includes(label), { color, dash } = lineStyle(i);
-        return [{
-          label,
-          show,
-          dash,
-          width: 1.75,
-          points: { show: isSparse, size: 6 },
-          stroke: () => themeColor(`data-${color}`),
-        }, {
-          ...edge,
-          show,
-        }, { ...edge, show }];
+        const stroke = () => themeColor(`data-${color}`);
+        const points = { show: isSparse, size: 5, fill: stroke };
+        return [{ label, show, dash, width: 1.75, points, stroke }, { ...edge, show }, { ...edge, show }];
       }),
       ...references.map(({ label }): uPlot.Series => (
         { label, width: 1, dash: [4, 4], points: { show: false }, stroke: () => themeColor("muted") }

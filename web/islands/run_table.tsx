@@ -7,6 +7,7 @@ import { RunProgress, StateBadge, useNow } from "./run_status.tsx";
 
 interface TableColumn {
   readonly name: string;
+  readonly numeric?: boolean;
   readonly value: (run: RunInfo) => string | number | null;
   readonly show: (run: RunInfo, now: number) => VNode | string;
 }
@@ -16,7 +17,7 @@ const columns: readonly TableColumn[] = [
   {
     name: "run",
     value: (run) => run.id,
-    show: (run) => <a href={`/run/${encodeURIComponent(run.id)}`}>{run.id}</a>,
+    show: (run) => <a href={`/run/${encodeURIComponent(run.id)}`}>{breakable(run.id)}</a>,
   },
   {
     name: "kind",
@@ -34,14 +35,40 @@ const columns: readonly TableColumn[] = [
       </>
     ),
   },
-  { name: "loss", value: (run) => run.loss, show: (run) => formatNumber(run.loss) },
-  { name: "validation loss", value: (run) => run.valLoss, show: (run) => formatNumber(run.valLoss) },
-  { name: "Dice", value: (run) => run.meanDice, show: (run) => formatNumber(run.meanDice) },
-  { name: "steps/s", value: (run) => run.stepsPerSecond, show: (run) => formatNumber(run.stepsPerSecond) },
-  { name: "time left", value: (run) => run.etaSeconds, show: seconds },
+  { name: "loss", numeric: true, value: (run) => run.loss, show: (run) => formatNumber(run.loss) },
+  {
+    name: "validation loss",
+    numeric: true,
+    value: (run) => run.valLoss,
+    show: (run) => formatNumber(run.valLoss),
+  },
+  { name: "Dice", numeric: true, value: (run) => run.meanDice, show: (run) => formatNumber(run.meanDice) },
+  {
+    name: "steps/s",
+    numeric: true,
+    value: (run) => run.stepsPerSecond,
+    show: (run) => formatNumber(run.stepsPerSecond),
+  },
+  { name: "time left", numeric: true, value: (run) => run.etaSeconds, show: seconds },
   { name: "adapter", value: (run) => run.adapter, show: (run) => run.adapter ?? "–" },
-  { name: "last seen", value: (run) => run.lastSeen, show: (run, now) => formatAgo(run.lastSeen, now) },
+  {
+    name: "last seen",
+    numeric: true,
+    value: (run) => run.lastSeen,
+    show: (run, now) => formatAgo(run.lastSeen, now),
+  },
 ];
+/** A path that may go on in the next line after a slash. */
+const breakable = (path: string) =>
+  path.split("/").map((part, i) =>
+    i === 0 ? part : (
+      <>
+        /<wbr />
+        {part}
+      </>
+    )
+  );
+
 /** Runs above which the list can be filtered. */
 const MANY = 6;
 
@@ -104,10 +131,11 @@ export function RunTable(
         <thead>
           <tr>
             <td />
-            {columns.map(({ name }) => (
+            {columns.map(({ name, numeric }) => (
               <th
                 key={name}
                 scope="col"
+                class={numeric ? "number" : undefined}
                 aria-sort={order?.name !== name ? "none" : order.sign > 0 ? "ascending" : "descending"}
               >
                 <button
@@ -133,14 +161,8 @@ export function RunTable(
                   onChange={() => toggle(run.id)}
                 />
               </td>
-              {columns.map(({ name, value, show }) => (
-                <td
-                  key={name}
-                  data-label={name}
-                  class={typeof value(run) === "number" && name !== "step" ? "number" : ""}
-                >
-                  {show(run, now)}
-                </td>
+              {columns.map(({ name, numeric, show }) => (
+                <td key={name} data-label={name} class={numeric ? "number" : undefined}>{show(run, now)}</td>
               ))}
             </tr>
           ))}

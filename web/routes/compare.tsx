@@ -41,7 +41,7 @@ export const compareRoute: Route = {
     return {
       title: `${ids.length} runs compared`,
       body: (
-        <>
+        <div class="stack">
           <h1>{ids.length} runs compared</h1>
           <section class="panel" aria-label="Results and settings">
             <div class="scroll" tabIndex={0} role="region" aria-label="Results and settings that differ">
@@ -77,7 +77,7 @@ export const compareRoute: Route = {
             {differences.length === 0 && <p class="empty">Their configurations are the same.</p>}
           </section>
           <Island name="ChartBoard" props={{ runs: board, facts, segmentations: [] }} />
-        </>
+        </div>
       ),
     };
   },

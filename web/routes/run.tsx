@@ -25,7 +25,7 @@ export const runRoute: Route = {
         <>
           <Island name="RunStatus" props={{ info, now: Date.now() }} />
           <div class="columns">
-            <div>
+            <div class="stack">
               <Island
                 name="ChartBoard"
                 props={{ runs: [{ id, stepsPerEpoch }], facts: chartFacts(detail), segmentations }}
@@ -39,7 +39,7 @@ export const runRoute: Route = {
                 </section>
               )}
             </div>
-            <aside aria-label="Journal">
+            <aside class="stack" aria-label="Journal">
               <Island name="RunNotes" props={{ run: id, notes, takesRequests, allowControl }} />
               <Island name="RunEvents" props={{ run: id, events, warnings }} />
               {rejected.length > 0 && (
@@ -93,7 +93,7 @@ function Facts({ title, rows, open }: {
         ? <p class="empty">Nothing is stored.</p>
         : (
           <div class="scroll tall" tabIndex={0} role="region" aria-label={title}>
-            <table>
+            <table class="facts">
               <tbody>
                 {rows.map(([name, value]) => (
                   <tr key={name}>
