@@ -102,6 +102,13 @@ Deno.test("the parts of kernels/ import in one direction only", () => {
   assert.deepEqual(wrong.map(({ from, to }) => `${from} imports ${to}`), []);
 });
 
+Deno.test("islands run in browsers: of the server they know types only", () => {
+  const wrong = edges.filter(({ from, to, typeOnly }) =>
+    from.startsWith("web/islands/") && !typeOnly && !/^(web\/islands|data)\//.test(to)
+  );
+  assert.deepEqual(wrong.map(({ from, to }) => `${from} imports ${to}`), []);
+});
+
 Deno.test("folders form no cycle", () => {
   const next = new Map<string, Set<string>>();
   for (const { from, to } of edges) {
@@ -154,6 +161,19 @@ Deno.test("third-party modules are pinned npm: specifiers, named in deps.ts only
     return !pinned || !(from.endsWith("/deps.ts") || from.startsWith("tests/"));
   });
   assert.deepEqual(wrong.map(({ from, specifier }) => `${from} imports ${specifier}`), []);
+});
+
+Deno.test("Preact comes in one version, which JSX names, too", () => {
+  const wrong = external.filter(({ from, specifier }) =>
+    specifier.startsWith("npm:preact@") && from.startsWith("web/") &&
+    !/^npm:preact@11\.2\.0(\/|$)/.test(specifier)
+  );
+  assert.deepEqual(wrong, []);
+  const pragma = "/** @jsxImportSource npm:preact@11.2.0 */\n"; // deno.json is not there when web/ is imported by URL
+  const without = [...sources].filter(([path, source]) =>
+    path.endsWith(".tsx") && !source.startsWith(pragma)
+  );
+  assert.deepEqual(without.map(([path]) => path), []);
 });
 
 Deno.test("commander is imported in cli/ only", () => {

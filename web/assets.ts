@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { uplotStyles } from "./deps.ts";
-import { scripts, styleSheets } from "./manifest.ts";
+
+/** Style sheets in the order in which they are joined, relative to this module. */
+const styleSheets: readonly string[] = ["./style.css", "./pages.css", "./pictures.css"];
+
+/** Modules that become scripts, relative to this one: `client` is on every page, the others are imported when they are needed. */
+const scripts: Readonly<Record<string, string>> = {
+  client: "./client.ts",
+  viewer: "./islands/viewer/open_viewer.ts",
+};
 
 /** A script or style sheet as it is sent. */
 export interface Asset {

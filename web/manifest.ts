@@ -19,12 +19,3 @@ export const routes: readonly Route[] = [
   volumeRoute,
   snapshotRoute,
 ];
-
-/** Style sheets in the order in which they are joined, relative to this module. */
-export const styleSheets: readonly string[] = ["./style.css", "./pages.css", "./pictures.css"];
-
-/** Modules that become scripts, relative to this one: `client` is on every page, the others are imported when they are needed. */
-export const scripts: Readonly<Record<string, string>> = {
-  client: "./client.ts",
-  viewer: "./islands/viewer/open_viewer.ts",
-};
