@@ -104,7 +104,7 @@ export function StaticChart(
             <li key={label}>
               <svg viewBox="0 0 16 4" width="16" height="4" aria-hidden="true">
                 <path class={`curve data-${i % 7 + 1}`} d="M0 2H16" />
-              </svg>
+              </svg>{" "}
               {label}: {formatValue(newest, spec.unit)}
             </li>
           );

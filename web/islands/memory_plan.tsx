@@ -1,9 +1,11 @@
 /** @jsxImportSource npm:preact@11.2.0 */
 import type { MemoryPlan } from "../../train/memory_plan.ts";
-import { useEffect, useMemo, useState, type VNode } from "./deps.ts";
+import { useEffect, useMemo, useRef, useState, type VNode } from "./deps.ts";
+import { downloadCanvas } from "./download_canvas.ts";
 import { formatBytes, formatValue } from "./format.ts";
 import { layoutMemoryPlan, mebibyteTicks, type MemoryBox, type MemoryLayout } from "./memory_plan_layout.ts";
 import { requestJson } from "./request_json.ts";
+import { svgPicture } from "./svg_picture.ts";
 
 const WIDTH = 960, HEIGHT = 420, LEFT = 78, BOTTOM = 34, TOP = 6;
 const KINDS = {
@@ -58,6 +60,9 @@ export function MemoryPlanPicture(
           <title>{describeBox(box)}</title>
         </rect>
       ))}
+      {boxes.filter(({ kind, bytes: size }) => kind === "held" && y(0) - y(size) > 15).map((box) => (
+        <text key={box.name} class="memory-name" x={LEFT + 6} y={y(box.bottom) - 4}>{box.name}</text>
+      ))}
       {phases.map(({ name, start, span }) => (
         <g key={name}>
           <line class="phase" x1={x(start)} x2={x(start)} y1={TOP} y2={HEIGHT - BOTTOM + 6} />
@@ -82,6 +87,7 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
   const [plan, setPlan] = useState<MemoryPlan | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [selected, setSelected] = useState<number | null>(null);
+  const holder = useRef<HTMLDivElement>(null);
   useEffect(() => {
     requestJson<MemoryPlan>(`/api/file?${new URLSearchParams({ run, file: "plan.json" })}`)
       .then(setPlan, (cause) => setError((cause as Error).message));
@@ -95,10 +101,18 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
     const count = layout.boxes.length;
     setSelected(selected === null ? 0 : (selected + by + count) % count);
   };
+  const savePng = () => {
+    svgPicture(holder.current!.querySelector("svg")!)
+      .then((canvas) => downloadCanvas(canvas, `${run} memory`), (cause) => setError(String(cause)));
+  };
   return (
     <section class="memory-panel" aria-label="GPU memory plan">
-      <p>{summary(layout)}</p>
+      <div class="toolbar">
+        {summary(layout)}
+        <button type="button" onClick={savePng}>PNG</button>
+      </div>
       <div
+        ref={holder}
         class="scroll"
         tabIndex={0}
         role="group"
@@ -110,6 +124,7 @@ export function MemoryPlanPanel({ run }: { readonly run: string }): VNode {
       <p class="memory-reading" role="status">
         {selected === null ? "Point at a tensor, or use the arrow keys" : describeBox(layout.boxes[selected])}
       </p>
+      {error && <p role="alert">{error}</p>}
       <MemoryPlanLegend />
       <details>
         <summary>Memory plan as tables</summary>
@@ -127,7 +142,7 @@ export function MemoryPlanLegend(): VNode {
         <li key={kind}>
           <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
             <rect class={`memory-${kind}`} width="12" height="12" />
-          </svg>
+          </svg>{" "}
           {label}
         </li>
       ))}

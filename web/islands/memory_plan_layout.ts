@@ -67,9 +67,9 @@ function kindOf(name: string): MemoryKind {
   return name.includes("encoder") ? "encoder" : name.includes("decoder") ? "decoder" : "other";
 }
 
-/** Round numbers of MiB from 0 up to a limit, at most six. */
+/** Round numbers of MiB from 0 up to a limit, at most seven. */
 export function mebibyteTicks(bytes: number): number[] {
   const most = bytes / 2 ** 20;
-  const step = 2 ** Math.ceil(Math.log2(most / 5));
+  const step = 2 ** Math.ceil(Math.log2(most / 6));
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
 }

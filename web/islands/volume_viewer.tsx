@@ -79,27 +79,35 @@ export function VolumeViewer(props: VolumeViewerProps): VNode {
             onInput={(event) => setOpacity(event.currentTarget.valueAsNumber)}
           />
         </label>
+        <button
+          type="button"
+          disabled={state !== null}
+          onClick={() => viewer.current?.savePicture(shown.name)}
+        >
+          PNG
+        </button>
         <a href={shown.url} download>Download</a>
       </div>
       {shown.image === null && (
         <p class="muted">The image of this case lies outside the folders of the dashboard: labels alone.</p>
       )}
       {state && <p role="status">{state}</p>}
-      <canvas
-        key={shown.file}
-        ref={canvas}
-        class="volume-canvas"
-        tabIndex={0}
-        aria-label={`${shown.name} of ${run}: drag or use the mouse wheel to move through the slices`}
-        role="img"
-      />
+      <div class="volume-canvas">
+        <canvas
+          key={shown.file}
+          ref={canvas}
+          tabIndex={0}
+          role="img"
+          aria-label={`${shown.name} of ${run}: drag or use the mouse wheel to move through the slices`}
+        />
+      </div>
       <p class="muted" role="status">{place}</p>
       <ul class="legend" aria-label="Classes">
         {classes.map((name, i) => (
           <li key={name}>
             <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
               <rect width="12" height="12" fill={`rgb(${labelColour(i + 1).join(" ")})`} />
-            </svg>
+            </svg>{" "}
             {name}
           </li>
         ))}

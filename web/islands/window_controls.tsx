@@ -1,14 +1,14 @@
 /** @jsxImportSource npm:preact@11.2.0 */
-import { intensityWindow } from "../../train/patch_views.ts";
+import { intensityWindow } from "../../data/patch_views.ts";
 import type { VNode } from "./deps.ts";
 import type { Window } from "./slice_tiles.ts";
 import type { SliceOriginals } from "./slices.ts";
 
-/** Window of a run's pictures: the 1st to 99th percentile of all its patches; errors up to a quarter of that. */
+/** Window of a run's pictures: the 1st to 99th percentile of all its patches; errors up to half of that. */
 export function defaultWindow({ original }: Pick<SliceOriginals, "original">): Window {
   const [low, high] = intensityWindow(original.flatMap(({ values }) => Array.from(values)));
   const width = Math.max(high - low, 0.01);
-  return { level: round((low + high) / 2), width: round(width), error: round(width / 4) };
+  return { level: round((low + high) / 2), width: round(width), error: round(width / 2) };
 }
 
 /** Window after a drag: to the right widens, downwards darkens, the whole width within 300 px. */
@@ -37,26 +37,28 @@ const FIELDS = [
 /** Number fields of window, level and error scale; intensities are z-scores. */
 export function WindowControls({ window, onChange, onReset }: WindowControlsProps): VNode {
   return (
-    <fieldset class="panel toolbar">
-      <legend>Window and level in z-scores; dragging over a picture changes them too</legend>
-      {FIELDS.map(({ key, label, hint, smallest }) => (
-        <label key={key} title={hint}>
-          {label}
-          <input
-            type="number"
-            step="0.05"
-            min={smallest}
-            value={window[key]}
-            onChange={(event) => {
-              const value = event.currentTarget.valueAsNumber;
-              if (Number.isFinite(value) && value >= (smallest ?? -Infinity)) {
-                onChange({ ...window, [key]: value });
-              }
-            }}
-          />
-        </label>
-      ))}
-      <button type="button" onClick={onReset}>Reset</button>
-    </fieldset>
+    <div class="toolbar">
+      <fieldset>
+        <legend>Window and level in z-scores; dragging over a picture changes them too</legend>
+        {FIELDS.map(({ key, label, hint, smallest }) => (
+          <label key={key} title={hint}>
+            {label}
+            <input
+              type="number"
+              step="0.05"
+              min={smallest}
+              value={window[key]}
+              onChange={(event) => {
+                const value = event.currentTarget.valueAsNumber;
+                if (Number.isFinite(value) && value >= (smallest ?? -Infinity)) {
+                  onChange({ ...window, [key]: value });
+                }
+              }}
+            />
+          </label>
+        ))}
+        <button type="button" onClick={onReset}>Reset</button>
+      </fieldset>
+    </div>
   );
 }

@@ -27,6 +27,8 @@ export interface VolumeViewer {
   /** From 0 to 1. */
   setLabelOpacity(opacity: number): void;
   setView(view: VolumeView): void;
+  /** Saves what is shown as a PNG file of the browser's user. */
+  savePicture(name: string): void;
   /** Frees what it holds on the GPU and stops listening. */
   close(): void;
 }
@@ -62,7 +64,10 @@ export async function openViewer(request: ViewerRequest): Promise<VolumeViewer> 
     isNearestInterpolation: true,
     backColor: [0, 0, 0, 1],
   });
-  viewer.onLocationChange = (location) => onLocation((location as { string: string }).string);
+  viewer.onLocationChange = (location) => {
+    const values = [...image ? ["intensity"] : [], ...labels ? ["label"] : []];
+    onLocation(describeLocation(location as Location, values, classes));
+  };
   await viewer.attachToCanvas(canvas);
   for (const [source, isLabel] of [[image, false], [labels, true]] as const) {
     if (source === null) continue;
@@ -80,11 +85,36 @@ export async function openViewer(request: ViewerRequest): Promise<VolumeViewer> 
       if (labels !== null) viewer.setOpacity(viewer.volumes.length - 1, opacity);
     },
     setView: (view) => viewer.setSliceType(VIEWS[view]),
+    savePicture: (name) => viewer.saveScene(`${name}.png`),
     close: () => {
       viewer.cleanup();
       viewer.gl.getExtension("WEBGL_lose_context")?.loseContext();
     },
   };
+}
+
+/** What niivue tells about the crosshair: mm to the right, anterior, superior, and the value of each volume. */
+interface Location {
+  readonly mm: ArrayLike<number>;
+  readonly values: readonly { readonly value: number }[];
+}
+
+const ENDS = [["left", "right"], ["posterior", "anterior"], ["inferior", "superior"]] as const;
+
+function describeLocation(
+  { mm, values }: Location,
+  names: readonly string[],
+  classes: readonly string[],
+): string {
+  const place = ENDS.map((ends, axis) =>
+    `${Math.abs(Math.round(mm[axis]))} mm ${ends[mm[axis] < 0 ? 0 : 1]}`
+  );
+  const found = values.map(({ value }, i) =>
+    names[i] === "label"
+      ? `label ${value}${value > 0 ? ` ${classes[value - 1] ?? ""}` : " background"}`
+      : `${names[i]} ${Number(value.toPrecision(4))}`
+  );
+  return `${place.join(", ")}: ${found.join(", ")}`;
 }
 
 async function fetchBytes({ url, name }: VolumeSource): Promise<ArrayBuffer> {
