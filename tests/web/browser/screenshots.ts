@@ -2,6 +2,7 @@
  * Pictures of every page for the documentation (`deno task screenshots`): trains small example runs, or takes those below the
  * folder that is named, serves them and writes docs/screenshots/*.png.
  */
+import type { RunKind, RunsResponse, SliceIndex, VolumesResponse } from "../../../web/api.ts";
 import type { Browser, Page } from "../deps.ts";
 import { repositoryRoot, temporaryFolder } from "../../support/spawn.ts";
 import { chromiumPath, launchChromium } from "./chromium.ts";
@@ -26,6 +27,12 @@ interface Shot {
   readonly prepare?: (page: Page) => Promise<void>;
 }
 
+/** Waits until the volume viewer has drawn. */
+const drawn = async (page: Page) => {
+  await page.getByText("Loading", { exact: false }).waitFor({ state: "detached", timeout: 120_000 });
+  await page.waitForTimeout(1000);
+};
+
 /** What is shown of these runs. */
 function shotsOf(pretraining: string, other: string, finetuning: string): readonly Shot[] {
   const run = (id: string) => `/run/${encodeURIComponent(id)}`;
@@ -42,7 +49,7 @@ function shotsOf(pretraining: string, other: string, finetuning: string): readon
     { name: "pictures", path: pictures },
     { name: "pictures_dark", path: pictures, dark: true },
     { name: "pictures_phone", path: pictures, size: "phone" },
-    { name: "volume", path: `${run(finetuning)}/volume`, prepare: (page) => page.waitForTimeout(8000) },
+    { name: "volume", path: `${run(finetuning)}/volume`, prepare: drawn },
     { name: "compare", path: compare },
     { name: "snapshot", path: `${run(pretraining)}/snapshot.html` },
     { name: "missing", path: run("no such run") },
@@ -67,19 +74,36 @@ async function take(browser: Browser, origin: string, shot: Shot, folder: string
   for (const problem of watch.problems) console.log(`  ${problem}`);
 }
 
+/** The runs that show most: a pre-training with reconstructions, another to compare it with, a fine-tuning with segmentations. */
+async function chooseRuns(origin: string): Promise<[string, string, string]> {
+  const get = async <T>(path: string): Promise<T> => await (await fetch(`${origin}/api/${path}`)).json();
+  const { runs } = await get<RunsResponse>("runs");
+  const shown = async (run: string, what: "slices" | "volumes") => {
+    const found = await get<SliceIndex & VolumesResponse>(`${what}?run=${encodeURIComponent(run)}`);
+    return (found.steps ?? found.volumes).length;
+  };
+  const most = async (kind: RunKind, what: "slices" | "volumes") => {
+    const ids = runs.filter((run) => run.kind === kind).map(({ id }) => id);
+    const counts = await Promise.all(ids.map((id) => shown(id, what)));
+    return ids.toSorted((a, b) => counts[ids.indexOf(b)] - counts[ids.indexOf(a)]);
+  };
+  const [pretraining, other] = await most("pretraining", "slices");
+  const [finetuning] = await most("finetuning", "volumes");
+  return [pretraining, other, finetuning];
+}
+
 if (import.meta.main) {
   if (chromiumPath === null) Deno.exit(1);
   using folder = temporaryFolder();
   const runs = Deno.args[0] ?? await trainExampleRuns(folder.path, console.log);
-  await using dashboard = await startDashboard(["dashboard", runs, "--port", "0"]);
-  await using browser = await launchChromium({ webgl: true });
   const out = `${repositoryRoot}/docs/screenshots`;
   await Deno.mkdir(out, { recursive: true });
-  const [pretraining, other, finetuning] = ["s3d", "mae", "finetune/fold_0"];
-  for (const shot of shotsOf(pretraining, other, finetuning)) {
-    await take(browser, dashboard.origin, shot, out);
+  await using browser = await launchChromium({ webgl: true });
+  {
+    await using dashboard = await startDashboard(["dashboard", runs, "--port", "0"]);
+    const { origin } = dashboard;
+    for (const shot of shotsOf(...await chooseRuns(origin))) await take(browser, origin, shot, out);
   }
-  await using guarded = await startDashboard(["dashboard", runs, "--host", "0.0.0.0", "--port", "0"]);
+  await using guarded = await startDashboard(["dashboard", runs, "--token", "--port", "0"]);
   await take(browser, guarded.origin, { name: "login", path: "/" }, out);
-  Deno.exit(0);
 }
