@@ -1,7 +1,7 @@
+import { indexAlong, intensityWindow, type PatchView, patchViews } from "../data/patch_views.ts";
 import { encodePng, type Picture } from "../data/png.ts";
 import type { Dims3 } from "../data/volume.ts";
 import { drawText, FONT_HEIGHT, FONT_WIDTH } from "./bitmap_font.ts";
-import { indexAlong, intensityWindow, type PatchView, patchViews } from "./patch_views.ts";
 
 /** What a reconstruction picture shows; all arrays `[D * H * W]`, z slowest, intensities of any one scale. */
 export interface ReconstructionPicture {

@@ -1,4 +1,4 @@
-import type { PatchView } from "../../train/patch_views.ts";
+import type { PatchView } from "../../data/patch_views.ts";
 import { scaleBarMm, type Tile } from "./slice_tiles.ts";
 
 /** A rectangle of a canvas in its pixels. */

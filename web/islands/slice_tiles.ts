@@ -1,5 +1,5 @@
 import type { Dims3 } from "../../data/volume.ts";
-import { indexAlong, type PatchView, patchViews } from "../../train/patch_views.ts";
+import { indexAlong, type PatchView, patchViews } from "../../data/patch_views.ts";
 import type { PlaneStack, SliceOriginals, SliceOutputs } from "./slices.ts";
 
 /** Columns of the slice viewer, from left to right. */

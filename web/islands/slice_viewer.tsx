@@ -1,5 +1,5 @@
 /** @jsxImportSource npm:preact@11.2.0 */
-import type { PatchView } from "../../train/patch_views.ts";
+import type { PatchView } from "../../data/patch_views.ts";
 import type { SliceIndex } from "../api.ts";
 import { useEffect, useMemo, useState, type VNode } from "./deps.ts";
 import { downloadCanvas } from "./download_canvas.ts";

@@ -1,5 +1,8 @@
 import { decodeSafetensors, SafetensorsError } from "../../data/safetensors.ts";
-import { type SliceReference, SLICES_FORMAT } from "../../train/slice_format.ts";
+import type { SliceReference, SLICES_FORMAT } from "../../train/slice_format.ts";
+
+/** Found in the metadata of both kinds of files. */
+const FORMAT: typeof SLICES_FORMAT = "spark3d-slices-1";
 
 /** The same plane of all patches: `[patches, rows, columns]`. */
 export interface PlaneStack {
@@ -52,9 +55,9 @@ interface OpenFile {
 
 function open(bytes: Uint8Array<ArrayBuffer>, source: string): OpenFile {
   const { tensors, metadata } = decodeSafetensors(bytes, source);
-  if (metadata.format !== SLICES_FORMAT) {
+  if (metadata.format !== FORMAT) {
     throw new SafetensorsError(
-      `Cannot read ${source}: found format "${metadata.format}", wanted "${SLICES_FORMAT}": it holds no slices`,
+      `Cannot read ${source}: found format "${metadata.format}", wanted "${FORMAT}": it holds no slices`,
       source,
     );
   }

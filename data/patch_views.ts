@@ -1,4 +1,4 @@
-import type { Dims3 } from "../data/volume.ts";
+import type { Dims3 } from "./volume.ts";
 
 /** One array axis on the screen; `forward` where its index grows upwards or to the right. */
 export interface ScreenAxis {
