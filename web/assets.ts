@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { uplotStyles } from "./deps.ts";
-
-/** Style sheets in the order in which they are joined, relative to this module. */
-const styleSheets: readonly string[] = ["./style.css", "./pages.css", "./pictures.css"];
+import pages from "./pages.css" with { type: "text" };
+import pictures from "./pictures.css" with { type: "text" };
+import styles from "./style.css" with { type: "text" };
 
 /** Modules that become scripts, relative to this one: `client` is on every page, the others are imported when they are needed. */
 const scripts: Readonly<Record<string, string>> = {
@@ -40,7 +40,7 @@ export function asset(name: string): Promise<Asset> | null {
   if (known !== undefined) return known;
   const [base, ending] = name.split(".");
   const make = name === "style.css"
-    ? joinStyles
+    ? () => Promise.resolve(new TextEncoder().encode([uplotStyles, styles, pages, pictures].join("\n")))
     : ending === "js" && Object.hasOwn(scripts, base)
     ? () => bundle(scripts[base])
     : null;
@@ -74,13 +74,6 @@ export async function assetResponse(name: string, request: Request): Promise<Res
   const compressed = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
   if (compressed) headers.set("content-encoding", "gzip");
   return new Response(compressed ? found.gzip : found.body, { headers });
-}
-
-async function joinStyles(): Promise<Uint8Array<ArrayBuffer>> {
-  const sheets = await Promise.all(styleSheets.map(async (name) => {
-    return await (await fetch(new URL(name, import.meta.url))).text();
-  }));
-  return new TextEncoder().encode([uplotStyles, ...sheets].join("\n"));
 }
 
 async function bundle(module: string): Promise<Uint8Array<ArrayBuffer>> {
