@@ -1,5 +1,6 @@
 /** @jsxImportSource npm:preact@11.2.0 */
 import { chartPicture } from "./chart_picture.ts";
+import { ChartTable } from "./chart_table.tsx";
 import { type AxisKind, type Curve, drawCurve } from "./curve.ts";
 import { uPlot, useEffect, useMemo, useRef, useState, type VNode } from "./deps.ts";
 import { downloadCanvas } from "./download_canvas.ts";
@@ -91,20 +92,23 @@ export function LineChart(props: LineChartProps): VNode {
   useEffect(() => plot.current?.setData(data as unknown as uPlot.AlignedData), [data, range]);
 
   const xs = data[0] as readonly number[];
-  const end = xs.length - 1, place = cursor === null ? end : Math.min(cursor, end);
+  const start = range === null ? 0 : Math.max(0, xs.findIndex((x) => x >= range[0]));
+  const end = range === null ? xs.length - 1 : Math.max(start, xs.findLastIndex((x) => x <= range[1]));
+  const place = cursor === null ? end : Math.max(start, Math.min(cursor, end));
   const reading = (line: number, index: number) => {
     const known = data[1 + 3 * line].slice(0, index + 1).findLast((value) => typeof value === "number");
     return formatValue(known, unit);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const u = plot.current;
-    if (!u || end < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!u || xs.length === 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const stride = event.shiftKey ? 10 : 1;
-    const to = { ArrowLeft: place - stride, ArrowRight: place + stride, Home: 0, End: end }[event.key] ??
+    const to = { ArrowLeft: place - stride, ArrowRight: place + stride, Home: start, End: end }[event.key] ??
       null;
     if (to !== null) {
-      const index = Math.max(0, Math.min(end, to));
-      u.setCursor({ left: u.valToPos(xs[index], "x"), top: 1 });
+      const index = Math.max(start, Math.min(end, to));
+      u.setCursor({ left: Math.max(0, u.valToPos(xs[index], "x")), top: 1 });
+      setCursor(index);
       setSpoken(
         [
           `${axisNames[axis]} ${formatX(xs[index], axis)}`,
@@ -112,10 +116,9 @@ export function LineChart(props: LineChartProps): VNode {
         ].join(", "),
       );
     } else if (event.key === "+" || event.key === "-") {
-      const { min = 0, max = 0 } = u.scales.x;
-      const width = (max! - min!) * (event.key === "+" ? 0.5 : 2);
-      const from = Math.max(xs[0], Math.min(xs[place] - width / 2, xs[end] - width));
-      props.onRange(width < xs[end] - xs[0] ? [from, from + width] : null);
+      const width = (xs[end] - xs[start]) * (event.key === "+" ? 0.5 : 2), all = xs[xs.length - 1] - xs[0];
+      const from = Math.max(xs[0], Math.min(xs[place] - width / 2, xs[xs.length - 1] - width));
+      props.onRange(width < all ? [from, from + width] : null);
     } else if (event.key === "Escape") props.onRange(null);
     else return;
     event.preventDefault();
@@ -151,7 +154,7 @@ export function LineChart(props: LineChartProps): VNode {
       <p class="hidden" aria-live="polite">{spoken}</p>
       <ul class="legend">
         <li>
-          {axisNames[axis]} <b class="number">{end < 0 ? "–" : formatX(xs[place], axis)}</b>
+          {axisNames[axis]} <b class="number">{xs.length === 0 ? "–" : formatX(xs[place], axis)}</b>
         </li>
         {lines.map(({ label }, i) => (
           <li key={label}>
@@ -174,32 +177,5 @@ export function LineChart(props: LineChartProps): VNode {
       </ul>
       {table && <ChartTable {...{ title, axis, lines, xs, reading }} />}
     </figure>
-  );
-}
-
-function ChartTable({ title, axis, lines, xs, reading }: Pick<LineChartProps, "title" | "axis" | "lines"> & {
-  readonly xs: readonly number[];
-  readonly reading: (line: number, index: number) => string;
-}): VNode {
-  const rows = [...new Set(Array.from({ length: 21 }, (_, i) => Math.round(i * (xs.length - 1) / 20)))];
-  return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={`${title} as a table`}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{axisNames[axis]}</th>
-            {lines.map(({ label }) => <th key={label} scope="col">{label}</th>)}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row}>
-              <th scope="row">{formatX(xs[row], axis)}</th>
-              {lines.map(({ label }, i) => <td key={label}>{reading(i, row)}</td>)}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }
