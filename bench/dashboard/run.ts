@@ -13,9 +13,10 @@ import { machineFacts, median } from "../record.ts";
 
 const USAGE = `Usage: deno run -A bench/dashboard/run.ts [options]
 
-  --viewers=N  pages that watch (default: 50)
-  --pairs=N    times without and with viewers (default: 8)
-  --seconds=N  length of each time (default: 5), of which the first 2 s, in which pages open or close, do not count`;
+  --store=FOLDER  a prepared store to train on (default: two generated heads)
+  --viewers=N     pages that watch (default: 50)
+  --pairs=N       times without and with viewers (default: 8)
+  --seconds=N     length of each time (default: 5), of which the first 2 s, in which pages open or close, do not count`;
 
 /** Longest step with viewers, as a multiple of one without. */
 const WANTED_RATIO = 1.03;
@@ -23,6 +24,7 @@ const WANTED_RATIO = 1.03;
 const SETTLE_MS = 2000;
 
 interface Options {
+  readonly store: string | null;
   readonly viewers: number;
   readonly pairs: number;
   readonly seconds: number;
@@ -31,14 +33,19 @@ interface Options {
 /** @throws {RangeError} naming the option that cannot be used */
 function parseOptions(args: readonly string[]): Options {
   const options = { viewers: 50, pairs: 8, seconds: 5 };
+  let store: string | null = null;
   for (const arg of args) {
+    if (/^--store=./.test(arg)) {
+      store = arg.slice("--store=".length);
+      continue;
+    }
     const [, key, value] = /^--(viewers|pairs|seconds)=(\d+)$/.exec(arg) ?? [];
     if (key === undefined || Number(value) < (key === "seconds" ? 3 : 1)) {
       throw new RangeError(`Cannot use ${arg}: unknown option or value\n\n${USAGE}`);
     }
-    options[key as keyof Options] = Number(value);
+    options[key as keyof typeof options] = Number(value);
   }
-  return options;
+  return { ...options, store };
 }
 
 const path = (name: string) => fromFileUrl(new URL(name, import.meta.url));
@@ -83,9 +90,12 @@ function start(script: string, ...args: readonly string[]) {
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @returns whether the goal is reached */
-async function measure({ viewers, pairs, seconds }: Options, folder: string): Promise<boolean> {
-  await spark3d("phantom", "--out", `${folder}/heads`, "--subjects", "2");
-  await spark3d("prepare", `${folder}/heads`, "--out", `${folder}/store`);
+async function measure(options: Options, folder: string): Promise<boolean> {
+  const { viewers, pairs, seconds } = options, store = options.store ?? `${folder}/store`;
+  if (options.store === null) {
+    await spark3d("phantom", "--out", `${folder}/heads`, "--subjects", "2");
+    await spark3d("prepare", `${folder}/heads`, "--out", store);
+  }
   await Deno.mkdir(`${folder}/runs`);
   const config = resolveRunConfig({
     flags: { epochs: 100, stepsPerEpoch: 1000, validation: { patches: 2 }, metricsEvery: 2 },
@@ -95,7 +105,7 @@ async function measure({ viewers, pairs, seconds }: Options, folder: string): Pr
   let adapter = "";
   const run = pretrain({
     config,
-    store: `${folder}/store`,
+    store,
     out: `${folder}/runs/watched`,
     signal: stop.signal,
     onEvent: (event) => {
