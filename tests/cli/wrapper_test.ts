@@ -215,6 +215,7 @@ Deno.test({
       const command of [
         "prepare",
         "doctor",
+        "dashboard",
         "phantom",
         "plan-dataset",
         "evaluate",
