@@ -36,14 +36,14 @@ const softwareGl = [
   "--ignore-gpu-blocklist",
 ];
 
-/** Starts the browser; with `webgl`, WebGL 2 runs on the CPU where there is no GPU. Ends with `await using`. */
+/** Starts the browser, with WebGL 2 on the CPU or without WebGL. Ends with `await using`. */
 export async function launchChromium(
   { webgl = false }: { readonly webgl?: boolean } = {},
 ): Promise<Browser & AsyncDisposable> {
   const browser = await chromium.launch({
     executablePath: chromiumPath!,
     headless: true,
-    args: ["--no-sandbox", "--disable-dev-shm-usage", ...quiet, ...webgl ? softwareGl : ["--disable-gpu"]],
+    args: ["--no-sandbox", "--disable-dev-shm-usage", ...quiet, ...webgl ? softwareGl : ["--disable-gpu", "--disable-3d-apis"]],
   });
   return Object.assign(browser, { [Symbol.asyncDispose]: () => browser.close() });
 }
