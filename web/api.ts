@@ -13,8 +13,8 @@ export type { StoredEvent };
 export type RunKind = "pretraining" | "finetuning";
 
 /**
- * How a run does: `starting` before its first step, `stale` when an unfinished run has been silent for longer than it ever was between
- * two reports, `unreadable` when its files are damaged (`message` says how).
+ * How a run does: `starting` before its first step, `stale` when an unfinished run has been silent for much longer than
+ * usual, `unreadable` when its files are damaged (`message` says how).
  */
 export type RunState = "running" | "stale" | "stopped" | "failed" | "finished" | "starting" | "unreadable";
 

@@ -99,19 +99,24 @@ Deno.test("RunStore.info() tells the state of a run by its last event and its si
     await assert.rejects(store.info("running/.."), HttpError);
   }));
 
-Deno.test("describeRun() calls a run stale after five times its longest silence", () =>
+Deno.test("describeRun() calls a run stale after five times its longest silence or validation", () =>
   withFolder((root) => {
     using log = RunLog.open(`${root}/run.sqlite`);
     log.addEvent(startedEvent());
     assert.equal(describeRun(readFacts("a", {}, log), 0, 599e3).state, "starting");
     assert.equal(describeRun(readFacts("a", {}, log), 0, 601e3).state, "stale");
-    log.addMetrics([5, 105, 135].map((value, i) => ({ step: i, name: "seconds", value })));
-    const facts = readFacts("a", {}, log);
-    assert.equal(describeRun(facts, 0, 499e3).state, "running");
-    assert.equal(describeRun(facts, 0, 501e3).state, "stale");
-    assert.equal(describeRun(facts, 0, 501e3).etaSeconds, null);
-    log.addMetrics([{ step: 3, name: "seconds", value: 8 }]); // gone on in a new process
-    assert.equal(describeRun(readFacts("a", {}, log), 0, 61e3).state, "stale");
+    const at = (seconds: number) => describeRun(readFacts("a", {}, log), 0, 1000 * seconds).state;
+    log.addMetrics([1, 2].map((value, step) => ({ step, name: "seconds", value })));
+    assert.deepEqual([at(599), at(601)], ["running", "stale"], "it may be validating for the first time");
+    log.addMetrics([{ step: 1, name: "validationMs", value: 10 }]);
+    assert.deepEqual([at(119), at(121)], ["running", "stale"]);
+    log.addMetrics([{ step: 1, name: "validationMs", value: 60_000 }]);
+    assert.deepEqual([at(299), at(301)], ["running", "stale"]);
+    log.addMetrics([5, 105, 135].map((value, i) => ({ step: 2 + i, name: "seconds", value })));
+    assert.deepEqual([at(499), at(501)], ["running", "stale"]);
+    assert.equal(describeRun(readFacts("a", {}, log), 0, 501e3).etaSeconds, null);
+    log.addMetrics([{ step: 5, name: "seconds", value: 8 }]); // gone on in a new process
+    assert.deepEqual([at(299), at(301)], ["running", "stale"]);
   }));
 
 Deno.test("RunStore tells of damaged, empty and half-written runs instead of failing", () =>
@@ -171,6 +176,24 @@ Deno.test("LogSource follows a log that is being written, and makes no file besi
     assert.equal(source.current()?.lastStep(), 2);
     Deno.removeSync(path);
     assert.equal(source.current(), null);
+  }));
+
+Deno.test("LogSource reads what a killed writer left behind", () =>
+  withFolder((root) => {
+    using writer = RunLog.open(`${root}/run.sqlite`);
+    writer.addMetrics([{ step: 0, name: "loss", value: 1 }]);
+    Deno.mkdirSync(`${root}/killed`);
+    for (const name of ["run.sqlite", "run.sqlite-wal"]) {
+      Deno.copyFileSync(`${root}/${name}`, `${root}/killed/${name}`);
+    }
+    using source = new LogSource(`${root}/killed/run.sqlite`);
+    assert.equal(source.current()?.lastStep(), 0);
+    Deno.writeFileSync(
+      `${root}/killed/run.sqlite-wal`,
+      Deno.readFileSync(`${root}/run.sqlite-wal`).subarray(0, -100),
+    );
+    source.close();
+    assert.ok((source.current()?.lastStep() ?? -1) <= 0, "a torn last page counts as never written");
   }));
 
 Deno.test("LogSource reads copies where the log's shared memory is out of reach, and renews them", () =>

@@ -72,8 +72,13 @@ export class LogSource implements Disposable {
   close(): void {
     this.#log?.close();
     this.#log = null;
-    if (this.#copyFolder !== null) Deno.removeSync(this.#copyFolder, { recursive: true });
+    const copy = this.#copyFolder;
     this.#copyFolder = null;
+    try {
+      if (copy !== null) Deno.removeSync(copy, { recursive: true });
+    } catch {
+      // somebody tidied up the temporary files
+    }
   }
 
   /** Same as `close`, for `using`. */

@@ -2,8 +2,8 @@ import type { MetricRow } from "../../train/events.ts";
 import type { RunLog } from "../../train/run_log.ts";
 import type { RunInfo, RunState } from "../api.ts";
 
-/** Silence, seconds, after which an unfinished run is stale: before its first report, and at least, once it reports. */
-const SILENCE_AT_START = 600, SILENCE_AT_LEAST = 60;
+/** Silence, seconds, after which an unfinished run is stale: until it has validated once, of which nobody knows how long it takes, and later. */
+const SILENCE_AT_START = 600, SILENCE_LATER = 120;
 
 /** A JSON object of unknown content. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -35,6 +35,7 @@ export function readFacts(id: string, config: Json, log: RunLog | null): RunFact
   const reached = log?.lastStep() ?? -1;
   const step = Math.max(reached + 1, number(last?.event.step) ?? 0);
   const pace = readPace(log?.newest("seconds", 21) ?? []);
+  const validationMs = newest("validationMs");
   const ended = last !== undefined && last.type !== "started";
   const told = ended
     ? last.type as "finished" | "stopped" | "failed"
@@ -46,7 +47,11 @@ export function readFacts(id: string, config: Json, log: RunLog | null): RunFact
     kind: "fold" in config ? "finetuning" : "pretraining",
     told,
     ended: ended ? last.time : null,
-    patience: told === "running" && pace ? Math.max(SILENCE_AT_LEAST, 5 * pace.longest) : SILENCE_AT_START,
+    patience: Math.max(
+      validationMs === null ? SILENCE_AT_START : SILENCE_LATER,
+      5 * (pace?.longest ?? 0),
+      (validationMs ?? 0) / 200,
+    ),
     step,
     steps: number(start?.steps) ?? (stepsPerEpoch && epochs && stepsPerEpoch * epochs),
     epoch: stepsPerEpoch ? Math.floor(step / stepsPerEpoch) : 0,

@@ -36,13 +36,13 @@ export class RunWatcher implements Watcher {
 
   async greet(): Promise<readonly LiveMessage[]> {
     const { run, store } = this;
-    const folder = await store.folder(run).catch(() => null);
-    if (folder === null) return [];
+    const folder = await store.folder(run).catch(() => null), info = await store.info(run).catch(() => null);
+    if (folder === null || info === null) return []; // it vanished just now
     const events = await store.read(run, (log) => log.events(0, { newest: GREETING_EVENTS })).catch(() =>
       null
     );
     return [
-      { type: "info", run, info: await store.info(run) },
+      { type: "info", run, info },
       { type: "notes", run, notes: await readNotes(folder) },
       { type: "events", run, events: events ?? [] },
     ];
