@@ -43,7 +43,12 @@ export async function launchChromium(
   const browser = await chromium.launch({
     executablePath: chromiumPath!,
     headless: true,
-    args: ["--no-sandbox", "--disable-dev-shm-usage", ...quiet, ...webgl ? softwareGl : ["--disable-gpu", "--disable-3d-apis"]],
+    args: [
+      "--no-sandbox",
+      "--disable-dev-shm-usage",
+      ...quiet,
+      ...webgl ? softwareGl : ["--disable-gpu", "--disable-3d-apis"],
+    ],
   });
   return Object.assign(browser, { [Symbol.asyncDispose]: () => browser.close() });
 }

@@ -145,6 +145,15 @@ browserTest("a person watches a training run, stops it, compares it and opens a 
     await page.getByRole("link", { name: "Pictures" }).click();
     await page.getByRole("slider", { name: "Training step" }).waitFor();
     await checkAccessibility(page, "pictures, dark");
+    for (const width of [360, 3840]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const path of ["/", "/run/first", "/run/first/pictures", "/compare?run=first&run=second"]) {
+        await page.goto(`${dashboard.origin}${path}`);
+        await page.getByRole("heading", { level: 1 }).waitFor();
+        const needed = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(needed <= width, `${path} is ${needed} pixels wide on a screen of ${width}`);
+      }
+    }
     watch.assertClean("finished runs");
     await context.close();
   });
