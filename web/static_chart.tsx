@@ -4,7 +4,7 @@ import type { DrawnCurve } from "./islands/curve.ts";
 import type { VNode } from "./islands/deps.ts";
 import { formatNumber, formatValue } from "./islands/format.ts";
 
-const WIDTH = 560, HEIGHT = 260, LEFT = 84, BOTTOM = 38, TOP = 8, RIGHT = 12;
+const WIDTH = 560, HEIGHT = 260, LEFT = 104, BOTTOM = 38, TOP = 8, RIGHT = 12;
 
 /** A scale from values to pixels with round ticks inside its range. */
 interface Scale {
@@ -25,16 +25,23 @@ export function roundTicks(low: number, high: number, count: number): number[] {
   );
 }
 
+/** Powers of ten between two values, with their double and fivefold where that makes few. */
+function powerTicks(low: number, high: number): number[] {
+  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
+  const step = Math.max(1, Math.ceil((last - first) / 6));
+  const powers = Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => first + i * step);
+  const fine = powers.flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+  const inside = (ticks: readonly number[]) => ticks.filter((tick) => tick >= low && tick <= high);
+  return inside(fine).length <= 6 ? inside(fine) : inside(powers.map((power) => 10 ** power));
+}
+
 function scale(low: number, high: number, from: number, to: number, log: boolean): Scale {
-  const [a, b] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
-  const room = b > a ? 0 : Math.abs(a) / 10 || 1; // one value only: in the middle
-  const [start, end] = [a - room, b + room];
-  const ticks = log
-    ? roundTicks(start, end, Math.min(5, Math.max(1, Math.floor(end - start)))).map((power) => 10 ** power)
-    : roundTicks(start, end, 5);
+  const place = log ? Math.log10 : (value: number) => value;
+  if (low === high) [low, high] = log ? [low / 10, 10 * high] : [Math.min(low, 0), Math.max(high, 0) || 1];
+  const [start, end] = [place(low), place(high)];
   return {
-    ticks,
-    at: (value) => from + ((log ? Math.log10(value) : value) - start) / (end - start) * (to - from),
+    ticks: log ? powerTicks(low, high) : roundTicks(low, high, 5),
+    at: (value) => from + (place(value) - start) / (end - start) * (to - from),
   };
 }
 

@@ -103,6 +103,11 @@ Deno.test("StaticChart() draws gaps, single values and logarithms without a coor
   for (const markup of [gap, draw([3]), draw([2, 2, 2]), draw([1e-3, 1, 1e3], true), draw([-1, 0])]) {
     assert.doesNotMatch(markup, /NaN|Infinity|undefined/);
   }
+  const ticks = (markup: string) =>
+    [...markup.matchAll(/<text[^>]*end">([^<]*)</g)].map(([, text]) => text).slice(0, -1);
+  assert.deepEqual(ticks(draw([0, 0])), ["0", "0.200", "0.400", "0.600", "0.800", "1"]);
+  assert.deepEqual(ticks(draw([1, 5], true)), ["1", "2", "5"]);
+  assert.deepEqual(ticks(draw([1e-3, 1e3], true)).length, 7);
   assert.equal(draw([]), "");
   assert.equal(draw([null]), "");
 });

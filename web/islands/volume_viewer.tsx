@@ -28,6 +28,7 @@ export function VolumeViewer(props: VolumeViewerProps): VNode {
   useEffect(() => {
     let current = true;
     setState("Loading…");
+    setPlace("");
     (async () => {
       const { openViewer }: typeof import("./viewer/open_viewer.ts") = await import(VIEWER);
       const opened = await openViewer({

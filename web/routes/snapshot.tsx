@@ -42,7 +42,6 @@ export const snapshotRoute: Route = {
         </head>
         <body>
           <main class="snapshot">
-            <h1>{id}</h1>
             <Snapshot
               detail={detail}
               series={series}
@@ -122,17 +121,19 @@ function Snapshot({ detail, series, plan, pictures }: SnapshotProps): VNode {
         name="Events"
         rows={events.map((item) => [formatTime(item.time), item.type, describeEvent(item)])}
       />
-      <h2>Configuration</h2>
-      <pre>{JSON.stringify(detail.config, null, 1)}</pre>
-      <h2>Environment</h2>
-      <pre>{JSON.stringify(detail.environment, null, 1)}</pre>
-      {detail.plan && (
-        <>
-          <h2>Plan</h2>
-          <pre>{detail.plan}</pre>
-        </>
-      )}
+      <Text name="Configuration" text={JSON.stringify(detail.config, null, 1)} />
+      <Text name="Environment" text={JSON.stringify(detail.environment, null, 1)} />
+      {detail.plan && <Text name="Plan" text={detail.plan} />}
     </>
+  );
+}
+
+function Text({ name, text }: { readonly name: string; readonly text: string }): VNode {
+  return (
+    <details>
+      <summary>{name}</summary>
+      <pre>{text}</pre>
+    </details>
   );
 }
 
@@ -141,14 +142,14 @@ function Table(
 ): VNode | null {
   if (rows.length === 0) return null;
   return (
-    <section class="scroll">
-      <h2>{name}</h2>
+    <details class="scroll" open={rows.length < 20}>
+      <summary>{name}</summary>
       <table>
         <tbody>
           {rows.map((row, i) => <tr key={i}>{row.map((cell, column) => <td key={column}>{cell}</td>)}</tr>)}
         </tbody>
       </table>
-    </section>
+    </details>
   );
 }
 
