@@ -124,7 +124,7 @@ export function ChartBoard({ runs, ...initial }: ChartBoardProps): VNode {
         <button type="button" disabled={range === null} onClick={() => setRange(null)}>
           show everything
         </button>
-        <small>drag to zoom, double click to show everything</small>
+        <small>drag to zoom, double click for everything</small>
       </form>
       {error && <p class="notice" role="alert">The curves cannot be shown: {error}</p>}
       {charts.length === 0 && !error && (

@@ -107,6 +107,7 @@ export function plotOptions(
         : []
     ),
     hooks: {
+      init: [(u) => followTouch(u.over)],
       setCursor: [(u) => onCursor(u.cursor.idx ?? null)],
       setSelect: [(u) => {
         const { left, width } = u.select;
@@ -116,6 +117,19 @@ export function plotOptions(
       }],
     },
   };
+}
+
+/** Lets a finger do what a mouse does: uPlot listens to mice only. */
+function followTouch(over: HTMLElement): void {
+  const pairs = { touchstart: "mousedown", touchmove: "mousemove", touchend: "mouseup" } as const;
+  for (const [touch, mouse] of Object.entries(pairs)) {
+    over.addEventListener(touch, (event) => {
+      const { clientX, clientY } = (event as TouchEvent).changedTouches[0];
+      const place = { bubbles: true, clientX, clientY, movementX: 1 }; // uPlot ignores moves by nothing
+      if (touch === "touchstart") over.dispatchEvent(new MouseEvent("mousemove", place));
+      over.dispatchEvent(new MouseEvent(mouse, place));
+    }, { passive: true });
+  }
 }
 
 /** Room above and below the values; a constant gets as much as tells its size. */

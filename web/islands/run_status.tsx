@@ -1,7 +1,7 @@
 /** @jsxImportSource npm:preact@11.2.0 */
 import type { RunInfo } from "../api.ts";
 import { useEffect, useState, type VNode } from "./deps.ts";
-import { formatAgo, formatDuration, formatNumber, formatTime, formatValue } from "./format.ts";
+import { formatAgo, formatDuration, formatNumber, formatTime } from "./format.ts";
 import { useLive } from "./live.ts";
 
 /** State of a run as a coloured word with a sign of its own. */
@@ -45,7 +45,7 @@ export function RunStatus({ now: start, ...props }: { readonly info: RunInfo; re
     ["training loss", formatNumber(info.loss)],
     ["validation loss", formatNumber(info.valLoss)],
     ...info.kind === "finetuning" ? [["mean pseudo Dice", formatNumber(info.meanDice)] as const] : [],
-    ["speed", formatValue(info.stepsPerSecond, "steps/s")],
+    ["speed", formatNumber(info.stepsPerSecond), info.stepsPerSecond === null ? "" : "steps/s"],
     ["time left", formatDuration(info.etaSeconds)],
     ["last seen", formatAgo(info.lastSeen, now)],
   ];
