@@ -12,6 +12,7 @@ export interface RunNotesProps extends Pick<RunDetail, "notes" | "takesRequests"
   readonly allowControl: boolean;
 }
 
+const ended = /^(stopped|failed|finished)$/;
 const questions = {
   stop: {
     label: "Stop after this step",
@@ -32,7 +33,7 @@ export function RunNotes({ run, allowControl, ...initial }: RunNotesProps): VNod
   const dialog = useRef<HTMLDialogElement>(null);
   useLive([run], (message) => {
     if (message.type === "notes") setNotes(message.notes);
-    else if (message.type === "info" && message.info.state !== "running") setTakesRequests(false);
+    else if (message.type === "info" && ended.test(message.info.state)) setTakesRequests(false);
   });
   const send = async (request: Omit<ControlRequest, "run">) => {
     try {
