@@ -18,13 +18,8 @@ export function SliceTile({ onDrag, ...request }: SliceTileProps): VNode {
     const width = Math.max(1, Math.round(element.clientWidth * devicePixelRatio));
     const height = tileHeight(tile, width);
     if (element.width !== width || element.height !== height) Object.assign(element, { width, height });
-    paintTile(
-      element.getContext("2d")!,
-      tile,
-      request.view,
-      { x: 0, y: 0, width, height },
-      devicePixelRatio,
-    );
+    const scale = devicePixelRatio * parseFloat(getComputedStyle(element).fontSize) / 15;
+    paintTile(element.getContext("2d")!, tile, request.view, { x: 0, y: 0, width, height }, scale);
   };
   const newest = useRef(paint);
   newest.current = paint;
