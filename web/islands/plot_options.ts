@@ -49,7 +49,8 @@ export function plotOptions(
 ): Omit<uPlot.Options, "width" | "height"> {
   const { lines, references = [], axis } = props();
   const { log, hidden, onCursor } = state;
-  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const font = `${0.78 * rem}px ${getComputedStyle(document.body).fontFamily}`;
   const edge: uPlot.Series = { width: 0, points: { show: false }, stroke: "transparent" };
   const looks = {
     font,
@@ -77,15 +78,15 @@ export function plotOptions(
     axes: [
       {
         ...looks,
-        space: 70,
+        space: 4.5 * rem,
         incrs: axis === "time" ? timeTicks : undefined,
-        size: 30,
+        size: 1.9 * rem,
         values: (_, at) => at.map((x) => formatX(x, axis)),
       },
       {
         ...looks,
         grid: log ? { ...looks.grid, filter: decades } : looks.grid,
-        size: 56,
+        size: 3.6 * rem,
         values: (_, at) => at.map((y) => y === null ? "" : formatTick(y, props().unit)),
       },
     ],
