@@ -3,7 +3,7 @@
  *
  *   deno run -A bench/dashboard/run.ts --help
  *
- * One JSON object. Exit code 1 when the median step with viewers is more than 1.03 times as long as without, 2 for wrong options. The
+ * One JSON object. Exit code 1 when the median step with viewers is more than 1.03 times as long as without, or viewers saw nothing new, 2 for wrong options. The
  * dashboard is the process that `spark3d pretrain --dashboard` starts; viewers run at the lowest priority in a process of their own.
  */
 import { pretrain } from "../../train/pretrain.ts";
@@ -16,12 +16,12 @@ const USAGE = `Usage: deno run -A bench/dashboard/run.ts [options]
   --store=FOLDER  a prepared store to train on (default: two generated heads)
   --viewers=N     pages that watch (default: 50)
   --pairs=N       times without and with viewers (default: 8)
-  --seconds=N     length of each time (default: 5), of which the first 2 s, in which pages open or close, do not count`;
+  --seconds=N     length of each time (default: 5), from 1 s after all pages have opened or closed`;
 
 /** Longest step with viewers, as a multiple of one without. */
 const WANTED_RATIO = 1.03;
 /** Time after viewers come or go that is not measured. */
-const SETTLE_MS = 2000;
+const SETTLE_MS = 1000;
 
 interface Options {
   readonly store: string | null;
@@ -40,7 +40,7 @@ function parseOptions(args: readonly string[]): Options {
       continue;
     }
     const [, key, value] = /^--(viewers|pairs|seconds)=(\d+)$/.exec(arg) ?? [];
-    if (key === undefined || Number(value) < (key === "seconds" ? 3 : 1)) {
+    if (key === undefined || Number(value) < 1) {
       throw new RangeError(`Cannot use ${arg}: unknown option or value\n\n${USAGE}`);
     }
     options[key as keyof typeof options] = Number(value);
@@ -134,10 +134,13 @@ async function measure(options: Options, folder: string): Promise<boolean> {
     await using people = start("./viewers.ts", origin, "watched", String(viewers));
     for (let i = 0; i < 2 * pairs; i++) {
       const open = i % 2 === 1;
-      if (open) await people.write("open\n");
+      if (open) {
+        await people.write("open\n");
+        await people.read(/"opened":(\d+)/);
+      }
       await wait(SETTLE_MS);
       const from = performance.now();
-      await wait(1000 * seconds - SETTLE_MS);
+      await wait(1000 * seconds);
       times.push({ open, from, to: performance.now() });
       if (!open) continue;
       await people.write("close\n");
@@ -164,7 +167,7 @@ async function measure(options: Options, folder: string): Promise<boolean> {
     readBacks: [without.length, watched.length],
     ...await machineFacts(adapter),
   }));
-  return ratio <= WANTED_RATIO;
+  return ratio <= WANTED_RATIO && messages > 0;
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -5,23 +5,25 @@ import { setPriority } from "node:os";
 const CURVES = ["loss", "valLoss", "lr", "gradNorm", "lossScale", "skipped", "maskRatio", "stepMs"]
   .concat("voxelsPerSecond", "flopPerSecond", "dataWaitMs", "validationMs", "checkpointMs", "queueDepth");
 
-/** Opens the page of a run like a browser, then takes what comes until the signal. @returns number of messages */
-async function watch(origin: string, run: string, signal: AbortSignal): Promise<number> {
+/** Opens the page of a run like a browser. @returns what the dashboard tells from then on */
+async function openPage(origin: string, run: string, signal: AbortSignal): Promise<ReadableStream<string>> {
   const query = `run=${encodeURIComponent(run)}`;
+  const get = async (path: string) => {
+    const response = await fetch(origin + path, { signal });
+    if (!response.ok) throw new Error(`The dashboard answered ${response.status} to ${path}`);
+    return response;
+  };
+  await (await get(`/run/${encodeURIComponent(run)}`)).text();
+  const live = await get(`/api/live?${query}`);
+  await (await get(`/api/series?${query}${CURVES.map((name) => `&name=${name}`).join("")}`)).json();
+  return live.body!.pipeThrough(new TextDecoderStream());
+}
+
+/** Takes new points of curves until the signal. @returns number of messages with some */
+async function watch(live: ReadableStream<string>, signal: AbortSignal): Promise<number> {
   let messages = 0;
   try {
-    const page = await fetch(`${origin}/run/${encodeURIComponent(run)}`, { signal });
-    await page.text();
-    const live = await fetch(`${origin}/api/live?${query}`, { signal });
-    const curves = await fetch(
-      `${origin}/api/series?${query}${CURVES.map((name) => `&name=${name}`).join("")}`,
-      { signal },
-    );
-    await curves.json();
-    if (!page.ok || !live.ok) throw new Error(`The dashboard answered ${page.status} and ${live.status}`);
-    for await (const text of live.body!.pipeThrough(new TextDecoderStream())) {
-      messages += text.split("event: ").length - 1;
-    }
+    for await (const text of live) messages += text.split("event: series").length - 1;
   } catch (error) {
     if (!signal.aborted) throw error;
   }
@@ -31,16 +33,19 @@ async function watch(origin: string, run: string, signal: AbortSignal): Promise<
 if (import.meta.main) {
   const [origin, run, count] = Deno.args;
   setPriority(0, 19); // in real life they sit at other machines
-  let close = new AbortController(), open: Promise<number>[] = [];
+  let close = new AbortController(), watching: Promise<number>[] = [];
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     for (const line of text.trim().split("\n")) {
       if (line === "open") {
-        close = new AbortController();
-        open = Array.from({ length: Number(count) }, () => watch(origin, run, close.signal));
+        const { signal } = close = new AbortController();
+        const pages = await Promise.all(
+          Array.from({ length: Number(count) }, () => openPage(origin, run, signal)),
+        );
+        watching = pages.map((live) => watch(live, signal));
+        console.log(JSON.stringify({ opened: pages.length }));
       } else {
         close.abort();
-        const messages = await Promise.all(open);
-        console.log(JSON.stringify({ messages: Math.min(...messages) }));
+        console.log(JSON.stringify({ messages: Math.min(...await Promise.all(watching)) }));
       }
     }
   }
