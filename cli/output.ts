@@ -21,6 +21,13 @@ export class Output {
     this.streams.stderr(`${line}\n`);
   }
 
+  /** The same output for work that goes on beside other work: lines start with `name`, progress comes in lines. */
+  beside(name: string): Output {
+    const { stdout, stderr, width } = this.streams;
+    const named = (text: string) => stderr(`${name}: ${text}`);
+    return new Output(this.json, { stdout, stderr: named, width, terminal: false });
+  }
+
   /** One line about something that deserves attention, on stderr. */
   warn(line: string): void {
     this.log(`warning: ${line}`);

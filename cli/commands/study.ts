@@ -3,7 +3,7 @@ import { adapterOption } from "../adapter.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts } from "../deps.ts";
 import { CliError } from "../errors.ts";
-import { jsonOption } from "../options.ts";
+import { jsonOption, wholeNumber } from "../options.ts";
 import { readJson } from "../paths.ts";
 import { stopSignal } from "../stop_signal.ts";
 
@@ -27,10 +27,16 @@ function lowDataCommand(context: CommandContext): CommandUnknownOpts {
     .requiredOption("--out <dir>", "folder of the study")
     .option("--config <file>", "JSON file of settings, see --print-schema (default: the small study)")
     .option("--final", "evaluate on the locked test cases")
+    .option(
+      "--jobs <n>",
+      "networks in training at once; a software driver shares the cores among them",
+      wholeNumber(1),
+      1,
+    )
     .option("--print-schema", "print the JSON Schema of the settings and stop")
     .addOption(adapterOption())
     .addOption(jsonOption())
-    .action(async ({ out, config, final = false, adapter, printSchema }) => {
+    .action(async ({ out, config, final = false, jobs, adapter, printSchema }) => {
       const { output } = context;
       const { studyConfigSchema } = await import("../study/config.ts");
       const { z } = await import("../../train/deps.ts");
@@ -44,12 +50,20 @@ function lowDataCommand(context: CommandContext): CommandUnknownOpts {
       using signal = stopSignal((name) =>
         output.log(`${name}: saving and stopping; once more to stop at once`)
       );
+      shareCores(jobs);
       const settings = await openStudy(out, parsed?.data ?? null);
       const results = await runLowDataStudy(
         { study: out, config: settings, adapter: adapter as AdapterChoice, output, signal },
-        final,
+        { final, jobs },
       );
       const { studyText } = await import("../study/study_text.ts");
       output.result({ out, ...results }, studyText(out, results));
     }) as unknown as CommandUnknownOpts;
+}
+
+/** Lets llvmpipe, where it is the driver, use an equal share of the cores for each of several networks. */
+function shareCores(jobs: number): void {
+  const name = "LP_NUM_THREADS";
+  if (jobs === 1 || Deno.env.get(name) !== undefined) return;
+  Deno.env.set(name, String(Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs))));
 }

@@ -21,8 +21,20 @@ export function pretrainingConfig(config: StudyConfig, method: Exclude<StudyMeth
   return resolveRunConfig({ preset: "demo", file, fileName: "pretraining" });
 }
 
+const unlabelledStore = (study: string) => join(study, "datasets", "unlabelled_store");
+
+/** Makes and prepares the unlabelled volumes of a study, unless that was done. */
+export async function ensureUnlabelledStore(context: StudyContext): Promise<void> {
+  const { study, output, signal } = context;
+  const store = unlabelledStore(study);
+  if (await isStore(store)) return;
+  const { prepareData } = await import("../prepare_data.ts");
+  const source = await ensureUnlabelled(context);
+  await prepareData({ source, out: store, configuration: "median", signal }, output);
+}
+
 /**
- * Pre-trains one method of a study on its unlabelled volumes, or goes on with what an interrupted study left.
+ * Pre-trains one method of a study on its prepared volumes, or goes on with what an interrupted study left.
  *
  * @returns the final checkpoint
  * @throws {DOMException} the signal's reason when stopped
@@ -35,19 +47,13 @@ export async function ensurePretrained(
   const out = join(study, pretrainingFolder(method));
   const checkpoint = join(out, "checkpoints", "final.safetensors");
   if (await exists(join(out, "summary.json")) && await exists(checkpoint)) return checkpoint;
-  const store = join(study, "datasets", "unlabelled_store");
-  if (!await isStore(store)) {
-    const { prepareData } = await import("../prepare_data.ts");
-    const source = await ensureUnlabelled(context);
-    await prepareData({ source, out: store, configuration: "median", signal }, output);
-  }
-  output.log(`pre-training ${method} in ${out}`);
+  output.log(`pre-training in ${out}`);
   const { pretrain } = await import("../../train/pretrain.ts");
   const { showTrainEvents } = await import("../train_progress.ts");
   const resume = await exists(join(out, "checkpoints", "latest.safetensors"));
   const summary = await pretrain({
     config: pretrainingConfig(config, method),
-    store,
+    store: unlabelledStore(study),
     out,
     resume,
     adapter,
