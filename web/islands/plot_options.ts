@@ -50,7 +50,7 @@ export function plotOptions(
   const { lines, references = [], axis } = props();
   const { log, hidden, onCursor } = state;
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  const font = `${0.78 * rem}px ${getComputedStyle(document.body).fontFamily}`;
+  const font = `${Math.round(0.78 * rem)}px ${getComputedStyle(document.body).fontFamily}`;
   const edge: uPlot.Series = { width: 0, points: { show: false }, stroke: "transparent" };
   const looks = {
     font,
