@@ -6,6 +6,7 @@ import { chart, legendStep } from "./chart_legend.ts";
 import { checkAccessibility } from "./check_accessibility.ts";
 import { browserTest, launchChromium } from "./chromium.ts";
 import { startDashboard } from "./dashboard_process.ts";
+import { openDownload } from "./open_download.ts";
 import { prepareTinyData, tinyTraining } from "./tiny_training.ts";
 import { until } from "./until.ts";
 import { watchPages } from "./watch_page.ts";
@@ -156,5 +157,14 @@ browserTest("a person watches a training run, stops it, compares it and opens a 
     }
     watch.assertClean("finished runs");
     await context.close();
+    const elsewhere = await browser.newContext();
+    const alone = await watchPages(elsewhere, "null"); // the origin of files: any request would be one too many
+    const file = await elsewhere.newPage();
+    await openDownload(file, `${dashboard.origin}/run/first/snapshot.html`);
+    await file.getByRole("heading", { level: 1, name: "first" }).waitFor();
+    await file.getByRole("img", { name: /loss/i }).first().waitFor();
+    await checkAccessibility(file, "snapshot");
+    alone.assertClean("snapshot");
+    await elsewhere.close();
   });
 }, { ignore: !hasAdapter });

@@ -7,6 +7,7 @@ import type { Browser, Page } from "../deps.ts";
 import { repositoryRoot, temporaryFolder } from "../../support/spawn.ts";
 import { chromiumPath, launchChromium } from "./chromium.ts";
 import { startDashboard } from "./dashboard_process.ts";
+import { openDownload } from "./open_download.ts";
 import { trainExampleRuns } from "./example_runs.ts";
 import { watchPages } from "./watch_page.ts";
 
@@ -25,6 +26,8 @@ interface Shot {
   /** the whole page instead of the first screen */
   readonly whole?: boolean;
   readonly prepare?: (page: Page) => Promise<void>;
+  /** a file to download and open instead of a page */
+  readonly file?: boolean;
 }
 
 /** Waits until the volume viewer has drawn. */
@@ -51,7 +54,7 @@ function shotsOf(pretraining: string, other: string, finetuning: string): readon
     { name: "pictures_phone", path: pictures, size: "phone" },
     { name: "volume", path: `${run(finetuning)}/volume`, prepare: drawn },
     { name: "compare", path: compare },
-    { name: "snapshot", path: `${run(pretraining)}/snapshot.html` },
+    { name: "snapshot", path: `${run(pretraining)}/snapshot.html`, file: true },
     { name: "missing", path: run("no such run") },
   ];
 }
@@ -62,9 +65,10 @@ async function take(browser: Browser, origin: string, shot: Shot, folder: string
     colorScheme: shot.dark ? "dark" : "light",
     reducedMotion: "reduce",
   });
-  const watch = await watchPages(context, origin);
+  const watch = await watchPages(context, shot.file ? "null" : origin);
   const page = await context.newPage();
-  await page.goto(`${origin}${shot.path}`);
+  if (shot.file) await openDownload(page, `${origin}${shot.path}`);
+  else await page.goto(`${origin}${shot.path}`);
   await page.waitForTimeout(1500); // live connections never make a page idle
   await shot.prepare?.(page);
   const path = `${folder}/${shot.name}.png`;
