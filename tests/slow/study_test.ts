@@ -20,13 +20,14 @@ const settings = {
 
 Deno.test({
   name:
-    "study low-data runs whole, opens the test cases with --final only, and a second call does nothing again",
+    "study low-data runs whole, opens the test cases with --final only, does nothing twice, and two at once change nothing",
   ignore: !hasAdapter,
   async fn() {
     using folder = temporaryFolder();
     const study = `${folder.path}/study`, config = `${folder.path}/study.json`;
     await Deno.writeTextFile(config, JSON.stringify(settings));
-    const call = async (...options: string[]) => {
+    const call = (...options: string[]) => callIn(study, ...options);
+    const callIn = async (study: string, ...options: string[]) => {
       const run = await spawn(Deno.execPath(), [
         "run",
         "--allow-all",
@@ -47,6 +48,15 @@ Deno.test({
     assert.equal(last.scores.filter(({ subset }: { subset: string }) => subset === "test").length, 6);
     assert.equal(last.finalUses.length, 1);
     assert.deepEqual((await Deno.stat(checkpoint)).mtime, written);
+    const beside = `${folder.path}/beside`;
+    const together = await callIn(beside, "--config", config, "--jobs", "2");
+    assert.deepEqual(together.scores, first.scores);
+    const bytes = await Promise.all([study, beside].map(async (path) => {
+      const file = await Deno.readFile(checkpoint.replace(study, path));
+      const header = 8 + Number(new DataView(file.buffer).getBigUint64(0, true)); // names the study's folder
+      return new Uint8Array(await crypto.subtle.digest("SHA-256", file.subarray(header))).toHex();
+    }));
+    assert.equal(bytes[0], bytes[1], "tensors of a study with two networks at once");
     assert.deepEqual(
       last.scores.filter(({ subset }: { subset: string }) => subset === "development"),
       first.scores,
