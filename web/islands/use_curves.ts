@@ -10,6 +10,9 @@ export type RunCurves = Readonly<Record<string, Readonly<Record<string, Curve>>>
 /** Points asked for per metric: more than a chart has pixels on most screens. */
 const POINTS = 1200;
 
+/** Pause between two drawings: all charts take some 50 ms, and the news of many runs come one after another. */
+const DRAW_EVERY_MS = 250;
+
 /** Address of some metrics of a run, `kind` "series" for pages or "series.csv" for people. */
 export function seriesAddress(kind: "series" | "series.csv", run: string, names: readonly string[]): string {
   return `/api/${kind}?run=${encodeURIComponent(run)}${
@@ -28,25 +31,34 @@ export function useCurves(
   names: readonly string[],
 ): { readonly curves: RunCurves; readonly error: string | null } {
   const [curves, setCurves] = useState<RunCurves>({}), [error, setError] = useState<string | null>(null);
-  /** What arrives while a run's stored metrics are on their way. */
+  /** What arrives while a run's stored metrics are on their way, and what is to be drawn next. */
   const waiting = useRef(new Map<string, Series[]>());
-  const extend = (run: string, series: readonly Series[], from?: RunCurves[string]) =>
-    setCurves((old) => {
-      const known = { ...from ?? old[run] };
-      for (const item of series) {
-        if (names.includes(item.name) && item.step.length > 0) {
-          known[item.name] = extendCurve(known[item.name], item);
-        }
+  const news = useRef<(readonly [string, readonly Series[]])[]>([]);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined), drawn = useRef(-DRAW_EVERY_MS);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const extend = (all: RunCurves, run: string, series: readonly Series[]) => {
+    const known = { ...all[run] };
+    for (const item of series) {
+      if (names.includes(item.name) && item.step.length > 0) {
+        known[item.name] = extendCurve(known[item.name], item);
       }
-      return { ...old, [run]: known };
-    });
+    }
+    return { ...all, [run]: known };
+  };
+  const draw = () => {
+    const found = news.current.splice(0);
+    drawn.current = performance.now();
+    timer.current = undefined;
+    setCurves((old) => found.reduce((all, [run, series]) => extend(all, run, series), old));
+  };
   const load = async (run: string) => {
     const queue: Series[] = [];
     waiting.current.set(run, queue);
+    news.current = news.current.filter(([other]) => other !== run);
     try {
       const series = await fetchSeries(run, names);
       if (waiting.current.get(run) !== queue) return;
-      extend(run, [...series, ...queue], {});
+      setCurves((old) => extend({ ...old, [run]: {} }, run, [...series, ...queue]));
       setError(null);
     } catch (cause) {
       setError((cause as Error).message);
@@ -58,8 +70,9 @@ export function useCurves(
     else if (message.type === "reset") load(message.run);
     else if (message.type === "series") {
       const queue = waiting.current.get(message.run);
-      if (queue) queue.push(...message.series);
-      else extend(message.run, message.series);
+      if (queue) return void queue.push(...message.series);
+      news.current.push([message.run, message.series]);
+      timer.current ??= setTimeout(draw, Math.max(0, drawn.current + DRAW_EVERY_MS - performance.now()));
     }
   });
   return { curves, error };
