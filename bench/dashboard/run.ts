@@ -4,7 +4,7 @@
  *   deno run -A bench/dashboard/run.ts --help
  *
  * One JSON object. Exit code 1 when the median step with viewers is more than 1.03 times as long as without, or viewers saw nothing new, 2 for wrong options. The
- * dashboard is the process that `spark3d pretrain --dashboard` starts; viewers run at the lowest priority in a process of their own.
+ * dashboard is the process that `spark3d pretrain --dashboard` starts; viewers are a process of the same low priority.
  */
 import { pretrain } from "../../train/pretrain.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";

@@ -32,7 +32,7 @@ async function watch(live: ReadableStream<string>, signal: AbortSignal): Promise
 
 if (import.meta.main) {
   const [origin, run, count] = Deno.args;
-  setPriority(0, 19); // in real life they sit at other machines
+  setPriority(0, 10); // in real life they sit at other machines
   let close = new AbortController(), watching: Promise<number>[] = [];
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     for (const line of text.trim().split("\n")) {

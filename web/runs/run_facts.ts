@@ -59,7 +59,7 @@ export function readFacts(id: string, config: Json, log: RunLog | null): RunFact
     loss: newest("loss"),
     valLoss: newest("valLoss"),
     meanDice: newest("meanDice"),
-    stepsPerSecond: told === "starting" ? null : pace?.stepsPerSecond ?? null,
+    stepsPerSecond: told === "starting" ? null : pace?.stepsPerSecond || null,
     adapter: typeof start?.adapter === "string" ? start.adapter : null,
     seed: number(start?.seed ?? config.seed),
     started: life[0]?.time ?? null,
