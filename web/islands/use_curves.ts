@@ -11,7 +11,7 @@ export type RunCurves = Readonly<Record<string, Readonly<Record<string, Curve>>>
 const POINTS = 1200;
 
 /** Pause between two drawings: all charts take some 50 ms, and the news of many runs come one after another. */
-const DRAW_EVERY_MS = 250;
+const DRAW_EVERY_MS = 400;
 
 /** Address of some metrics of a run, `kind` "series" for pages or "series.csv" for people. */
 export function seriesAddress(kind: "series" | "series.csv", run: string, names: readonly string[]): string {
