@@ -355,4 +355,15 @@ Deno.test("sliceIndex() and runVolumes() list what is there, with the images of 
       ["validation/a b.nii.gz", 4, "/api/image?run=study%2Fruns%2Fseed0&case=a%20b"],
       ["validation/c.nii.gz", 1, null],
     ]);
+    await Deno.mkdir(`${root}/labelled/imagesTr`, { recursive: true });
+    await Deno.writeTextFile(`${root}/labelled/imagesTr/c_0000.nii.gz`, "");
+    await Deno.writeTextFile(
+      `${root}/study/runs/inputs.json`,
+      JSON.stringify({ dataset: `${root}/labelled` }),
+    );
+    assert.equal(
+      (await runVolumes(store, run)).volumes[1].image,
+      "/api/image?run=study%2Fruns%2Fseed0&case=c",
+      "what all folds were started with stands in the folder above them",
+    );
   }));

@@ -45,21 +45,19 @@ export async function runVolumes(store: RunStore, run: string): Promise<VolumesR
 }
 
 /**
- * Real path of the first channel of a case: in the data set that the run was started with, or the one of the same name in a `datasets`
- * folder above the run, as a study has it; null where there is none below the roots.
+ * Real path of the first channel of a case: in the data set that the run, or for one of several folds the folder above, was started
+ * with, or the one of the same name in a `datasets` folder above the run, as a study has it; null where there is none below the roots.
  *
  * @throws {HttpError} 404 when there is no such run
  */
 export async function caseImage(store: RunStore, run: string, id: string): Promise<string | null> {
   if (id === "" || /[/\\]/.test(id)) return null;
   const folder = await store.folder(run);
-  const [description, inputs] = [
-    await readJson(folder, "dataset.json"),
-    await readJson(folder, "inputs.json"),
-  ];
-  const { file_ending: ending = ".nii.gz", name } = description ?? {};
-  const candidates = typeof inputs?.dataset === "string" ? [inputs.dataset] : [];
   const parts = folder.split("/");
+  const above = store.roots.includes(folder) ? null : parts.slice(0, -1).join("/");
+  const { file_ending: ending = ".nii.gz", name } = await readJson(folder, "dataset.json") ?? {};
+  const inputs = await readJson(folder, "inputs.json") ?? (above && await readJson(above, "inputs.json"));
+  const candidates = inputs && typeof inputs.dataset === "string" ? [inputs.dataset] : [];
   for (let depth = parts.length - 1; depth > 0 && typeof name === "string"; depth--) {
     candidates.push(`${parts.slice(0, depth).join("/")}/datasets/${name}`);
   }

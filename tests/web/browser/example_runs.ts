@@ -24,9 +24,9 @@ export async function trainExampleRuns(folder: string, log: (line: string) => vo
       `pretrain --data store --out runs/${method} --method ${method} --epochs 20 --config often.json`,
     );
   }
-  await run("phantom --out Dataset001_Structures --task structures --subjects 6 --spacing 3");
+  await run("phantom --out runs/datasets/Dataset001_Structures --task structures --subjects 6 --spacing 3");
   await run(
-    "finetune Dataset001_Structures --from runs/s3d --plan no-resample --preset demo --fold 0,1 --epochs 6 --steps 20 --out runs/finetune",
+    "finetune runs/datasets/Dataset001_Structures --from runs/s3d --plan no-resample --preset demo --fold 0,1 --epochs 6 --steps 20 --out runs/finetune",
   );
   return `${folder}/runs`;
 }
