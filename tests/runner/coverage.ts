@@ -62,6 +62,30 @@ export function parseLcov(lcov: string): ReadonlyMap<string, { covered: number; 
   }));
 }
 
+/**
+ * Removes the raw data of processes that were killed while they wrote it: JSON without its closing brace, which
+ * `deno coverage` refuses.
+ *
+ * @returns how many files that were
+ */
+export function removeUnfinished(folder: string): number {
+  let removed = 0;
+  const last = new Uint8Array(1);
+  for (const { name } of [...Deno.readDirSync(folder)]) {
+    const path = `${folder}/${name}`;
+    using file = Deno.openSync(path);
+    const { size } = file.statSync();
+    if (size > 0) {
+      file.seekSync(-1, Deno.SeekMode.End);
+      file.readSync(last);
+      if (last[0] === "}".charCodeAt(0)) continue;
+    }
+    Deno.removeSync(path);
+    removed++;
+  }
+  return removed;
+}
+
 /** Whether a module does anything at run time beyond re-exporting. */
 export function hasStatements(source: string): boolean {
   return /^(export )?(default )?(declare )?(async function|function|const|let|class|abstract class|enum)\b/m

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { temporaryFolder } from "../support/spawn.ts";
 import { addCounts, countJunit, formatCounts, noCounts, parseCounts } from "./counts.ts";
-import { folderCoverage, hasStatements, parseLcov } from "./coverage.ts";
+import { folderCoverage, hasStatements, parseLcov, removeUnfinished } from "./coverage.ts";
 import { denoStage, judgeExit, programStage, type StageContext, testStage } from "./stages.ts";
 
 /** A folder that stands for a checkout, and what its stages print. */
@@ -137,4 +137,14 @@ Deno.test("hasStatements() tells code from declarations", () => {
   assert.ok(hasStatements("export function f() {}"));
   assert.ok(hasStatements("/** doc */\nexport class A {}"));
   assert.ok(!hasStatements(`export * from "./a.ts";\nexport type T = number;\n// const x\n`));
+});
+
+Deno.test("removeUnfinished() removes empty and cut coverage data, and nothing else", async () => {
+  using folder = temporaryFolder();
+  const { path } = folder;
+  await Deno.writeTextFile(`${path}/whole.json`, `{"result": []}`);
+  await Deno.writeTextFile(`${path}/cut.json`, `{"result": [`);
+  await Deno.writeTextFile(`${path}/empty.json`, "");
+  assert.equal(removeUnfinished(path), 2);
+  assert.deepEqual([...Deno.readDirSync(path)].map(({ name }) => name), ["whole.json"]);
 });

@@ -1,5 +1,5 @@
 import { countJunit, type Counts, noCounts, parseCounts } from "./counts.ts";
-import { folderCoverage } from "./coverage.ts";
+import { folderCoverage, removeUnfinished } from "./coverage.ts";
 import { runProcess } from "./process.ts";
 
 /** What every stage gets. */
@@ -143,6 +143,8 @@ export const coverageStage: Stage = {
     if (coverage === null) return noCounts;
     const quiet = { log: () => {}, cwd: root };
     const output = `${root}/coverage/lcov.info`;
+    const unfinished = removeUnfinished(coverage);
+    if (unfinished > 0) log(`coverage: left out ${unfinished} files of processes that tests killed`);
     const { code } = await runProcess(
       Deno.execPath(),
       ["coverage", "--lcov", `--output=${output}`, coverage],
