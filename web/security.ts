@@ -44,10 +44,10 @@ export function checkRequest(request: Request, url: URL, local: boolean): void {
     );
   }
   const host = (request.headers.get("host") ?? url.host).toLowerCase();
-  if (local && !/^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)) {
+  if (local && !/^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/.test(host)) {
     throw new HttpError(
       403,
-      "This dashboard answers under the names localhost and 127.0.0.1 only: open it under one of them, or start it with a token",
+      "This dashboard answers under the names localhost, 127.0.0.1 and [::1] only: open it under one of them, or start it with a token",
     );
   }
   if (request.method === "GET" || request.method === "HEAD") return;

@@ -55,16 +55,14 @@ async function serve(
   using signal = options.withParent ? endWithParent() : stopSignal(() => output.log("ending the dashboard"));
   try {
     await serveDashboard({
-      ...{
-        roots,
-        token,
-        allowControl,
-        version: spark3dVersion,
-        hostname: host,
-        port,
-        furtherPorts: FURTHER_PORTS,
-        signal,
-      },
+      roots,
+      token,
+      allowControl,
+      version: spark3dVersion,
+      hostname: host,
+      port,
+      furtherPorts: FURTHER_PORTS,
+      signal,
       onListen: (found) => {
         const urls = dashboardUrls({ host, port: found.port }, Deno.hostname(), token);
         if (port !== 0 && found.port !== port) output.log(`port ${port} is taken, using ${found.port}`);

@@ -75,7 +75,16 @@ Deno.test("without a token a dashboard answers under the names of this machine o
     withDashboard(root, async (_, dashboard) => {
       const status = async (host: string) =>
         (await dashboard.fetch(new Request(`${origin}/api/runs`, { headers: { host } }))).status;
-      for (const host of ["localhost", "localhost:8765", "127.0.0.1:1", "[::1]:8765", "LOCALHOST:9"]) {
+      for (
+        const host of [
+          "localhost",
+          "localhost:8765",
+          "127.0.0.1:1",
+          "127.0.0.2:8765",
+          "[::1]:8765",
+          "LOCALHOST:9",
+        ]
+      ) {
         assert.equal(await status(host), 200, host);
       }
       for (

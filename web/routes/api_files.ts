@@ -9,7 +9,7 @@ const FILES: readonly (readonly [RegExp, string])[] = [
   [/^(reconstruction|pictures\/step_\d+)\.png$/, "image/png"],
   [/^([^/]+\/)?[^/]+\.nii(\.gz)?$/, "application/octet-stream"],
   [/^plan\.txt$/, "text/plain; charset=utf-8"],
-  [/^(plan|run|config|summary)\.json$/, "application/json"],
+  [/^plan\.json$/, "application/json"],
 ];
 const SLICES: typeof FILES = [[/^slices\/(reference|step_\d+)\.safetensors$/, "application/octet-stream"]];
 
