@@ -13,6 +13,27 @@ export type StudyMethod = (typeof studyMethods)[number];
 const count = z.int().positive();
 const settings = z.record(z.string(), z.unknown());
 
+const candidate = z.strictObject({
+  name: z.string().regex(/^[\w.-]+$/, "letters, digits, _ . and - only").describe("names a folder"),
+  finetuning: settings.default({}).describe("settings of fine-tuning that differ"),
+  transferDecoder: z.boolean().default(false).describe("also take the decoder's weights"),
+});
+
+/** Way to fine-tune that a study tries; `z.infer` of its schema. */
+export type StudyCandidate = z.infer<typeof candidate>;
+
+const candidates = z.array(candidate).min(1).default([{
+  name: "default",
+  finetuning: {},
+  transferDecoder: false,
+}]).check(({ value, issues }) => {
+  const names = value.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) {
+    issues.push({ code: "custom", message: `Found two candidates named ${twice}: rename one`, input: value });
+  }
+});
+
 /** Schema of a low-data study. What is left out takes the value of the committed small study. */
 export const studyConfigSchema = z.strictObject({
   seed: z.int().nonnegative().default(0).describe("seed of the order of labelled cases and of the bootstrap"),
@@ -60,13 +81,15 @@ export const studyConfigSchema = z.strictObject({
     optimizer: { kind: "adamw", lr: 2e-2, weightDecay: 1e-2 },
     metricsEvery: 25,
   }).describe("settings of every fine-tuning run, over the preset demo"),
-  fromScratch: settings.default({}).describe("settings that differ without pre-training"),
-  fromPretrained: settings.default({}).describe("settings that differ with pre-training"),
-  transferDecoder: z.boolean().default(false),
+  candidates: z.strictObject({ scratch: candidates, mae: candidates, s3d: candidates }).prefault({}).describe(
+    "ways to fine-tune each method; where there are several, every task takes the one with the best mean Dice on its " +
+      "development cases, in a run with a seed of its own",
+  ),
+  choiceLabelled: count.default(2).describe("labelled cases of the runs that choose among candidates"),
 }).check(({ value, issues }) => {
   const fault = (path: PropertyKey[], message: string, input: unknown) =>
     issues.push({ code: "custom", path, message, input });
-  const largest = Math.max(...value.labelled);
+  const largest = Math.max(...value.labelled, value.choiceLabelled);
   const phantoms = value.tasks.some((task) => task !== "half-head");
   if (phantoms && largest > value.cohort.pool) {
     fault(
@@ -82,35 +105,3 @@ export const studyConfigSchema = z.strictObject({
 
 /** A complete low-data study; `z.infer` of {@linkcode studyConfigSchema}. */
 export type StudyConfig = z.infer<typeof studyConfigSchema>;
-
-/** One fine-tuning run of a study. */
-export interface StudyJob {
-  readonly task: StudyTask;
-  readonly method: StudyMethod;
-  /** Number of labelled cases. */
-  readonly labelled: number;
-  /** 0, 1, ... */
-  readonly seed: number;
-  /** Run folder, relative to the study. */
-  readonly folder: string;
-}
-
-/**
- * All runs of a study, seeds outermost, so that a study that is cut short has whole seeds. The half-head task has one labelled case.
- */
-export function studyJobs({ tasks, methods, labelled, seeds }: StudyConfig): StudyJob[] {
-  const counts = (task: StudyTask) => task === "half-head" ? [1] : labelled;
-  return Array.from({ length: seeds }, (_, seed) => seed).flatMap((seed) =>
-    tasks.flatMap((task) =>
-      counts(task).flatMap((labelled) =>
-        methods.map((method) => ({
-          task,
-          method,
-          labelled,
-          seed,
-          folder: `runs/${task}/${method}/n${labelled}/seed${seed}`,
-        }))
-      )
-    )
-  );
-}

@@ -2,16 +2,17 @@ import { makeFolder, writeJsonAtomic } from "../../data/atomic.ts";
 import { CliError } from "../errors.ts";
 import { exists, join, readJson } from "../paths.ts";
 import { runSeveral } from "../run_several.ts";
-import { type StudyConfig, studyConfigSchema, type StudyJob, studyJobs, type StudyMethod } from "./config.ts";
+import { type StudyConfig, studyConfigSchema, type StudyMethod } from "./config.ts";
 import { ensureTaskData } from "./datasets.ts";
 import { configDigest, recordFinalUse } from "./final_record.ts";
+import { choiceJobs, chooseCandidates, type StudyChoice, type StudyJob, studyJobs } from "./jobs.ts";
 import {
   ensurePretrained,
   ensureUnlabelledStore,
   pretrainingFolder,
   type StudyContext,
 } from "./pretraining.ts";
-import { collectResults, type StudyResults } from "./results.ts";
+import { collectResults, developmentDice, type StudyResults } from "./results.ts";
 import { type Checkpoints, evaluateJob, type PreparedTask, prepareTask, runJob } from "./run_job.ts";
 import { writeStudyReport } from "./study_report.ts";
 
@@ -40,18 +41,37 @@ export async function runLowDataStudy(
 ): Promise<StudyResults> {
   const { study, config } = context;
   const checkpoints = await pretrainMethods(context, options.jobs);
-  const jobs = studyJobs(config);
   const prepared = new Map<string, PreparedTask>();
   for (const task of config.tasks) prepared.set(task, await prepareTask(context, task, checkpoints));
-  const label = (job: StudyJob, i: number) => `run ${i + 1} of ${jobs.length}, ${job.folder}`;
-  await atOnce(context, jobs, options.jobs, label, async (own, job) => {
-    own.output.log("started");
-    await runJob(own, job, prepared.get(job.task)!, checkpoints);
-  });
+  const run = async (jobs: readonly StudyJob[]) => {
+    const label = (job: StudyJob, i: number) => `run ${i + 1} of ${jobs.length}, ${job.folder}`;
+    await atOnce(context, jobs, options.jobs, label, async (own, job) => {
+      own.output.log("started");
+      await runJob(own, job, prepared.get(job.task)!, checkpoints);
+    });
+  };
+  const choices = await choose(context, run);
+  const jobs = studyJobs(config, choices);
+  await run(jobs);
   if (options.final) await testJobs(context, jobs, options.jobs);
-  const results = await collectResults(study, config, jobs);
+  const results = await collectResults(study, config, choices);
   await writeStudyReport(study, results);
   return results;
+}
+
+/** Tries the candidates of every task and method on the development cases and says which ones it takes. */
+async function choose(
+  { study, config, output }: StudyContext,
+  run: (jobs: readonly StudyJob[]) => Promise<void>,
+): Promise<StudyChoice[]> {
+  const jobs = choiceJobs(config), dice = new Map<string, number>();
+  await run(jobs);
+  for (const { folder } of jobs) dice.set(folder, await developmentDice(study, folder));
+  const choices = chooseCandidates(config, ({ folder }) => dice.get(folder)!);
+  for (const { task, method, chosen, scores } of choices) {
+    if (scores.length > 0) output.log(`${task}, ${method}: takes ${chosen.name}`);
+  }
+  return choices;
 }
 
 /** Works on parts of a study, several at a time, each with an output that names it. */

@@ -5,8 +5,9 @@ import {
   nestedBootstrapInterval,
 } from "../../evaluate/mod.ts";
 import { exists, join, readJson } from "../paths.ts";
-import type { StudyConfig, StudyJob, StudyMethod, StudyTask } from "./config.ts";
+import type { StudyConfig, StudyMethod, StudyTask } from "./config.ts";
 import { type FinalUse, finalUses } from "./final_record.ts";
+import { type StudyChoice, type StudyJob, studyJobs } from "./jobs.ts";
 
 /** Set of cases that results are about. */
 export type StudySubset = "development" | "test";
@@ -43,6 +44,8 @@ export interface StudyDifference {
 /** What a study found. */
 export interface StudyResults {
   readonly config: StudyConfig;
+  /** What every task uses for every method, and why. */
+  readonly choices: readonly StudyChoice[];
   readonly scores: readonly StudyScore[];
   readonly differences: readonly StudyDifference[];
   /** Every time the locked test cases were opened. */
@@ -51,18 +54,28 @@ export interface StudyResults {
 
 type CaseScores = Readonly<Record<string, number | null>>;
 
-/** Reads the scores of all finished runs and compares the methods. */
+/** Path of the scores of a run's cases. */
+const scoresPath = (study: string, folder: string, subset: StudySubset) =>
+  join(study, folder, subset, "scores.json");
+
+/** Mean Dice of a run over its development cases; 0 where no case has a class. */
+export async function developmentDice(study: string, folder: string): Promise<number> {
+  const scores = await readJson(scoresPath(study, folder, "development")) as CaseScores;
+  return meanOf(Object.values(scores)) ?? 0;
+}
+
+/** Reads the scores of all finished runs of the comparison and compares the methods. */
 export async function collectResults(
   study: string,
   config: StudyConfig,
-  jobs: readonly StudyJob[],
+  choices: readonly StudyChoice[],
 ): Promise<StudyResults> {
   const scores: StudyScore[] = [];
   for (const subset of ["development", "test"] as const) {
-    for (const group of groups(jobs)) {
+    for (const group of groups(studyJobs(config, choices))) {
       const found: CaseScores[] = [];
       for (const job of group) {
-        const path = join(study, job.folder, subset, "scores.json");
+        const path = scoresPath(study, job.folder, subset);
         if (await exists(path)) found.push(await readJson(path) as CaseScores);
       }
       if (found.length > 0) scores.push(scoreOf(group[0], subset, found));
@@ -70,6 +83,7 @@ export async function collectResults(
   }
   return {
     config,
+    choices,
     scores,
     differences: differencesOf(scores, config.seed),
     finalUses: await finalUses(study),

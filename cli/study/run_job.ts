@@ -12,8 +12,9 @@ import { ensurePlans } from "../labelled_data.ts";
 import { exists, join } from "../paths.ts";
 import { segmentAndEvaluate } from "../segment_and_evaluate.ts";
 import { showTrainEvents } from "../train_progress.ts";
-import type { StudyJob, StudyMethod, StudyTask } from "./config.ts";
+import type { StudyMethod, StudyTask } from "./config.ts";
 import { datasetFolder, ensureTaskData, studyCases } from "./datasets.ts";
+import type { StudyJob } from "./jobs.ts";
 import type { StudyContext } from "./pretraining.ts";
 
 /** Configuration of the plans that a study trains. */
@@ -54,14 +55,14 @@ export async function prepareTask(
   return { dataset, plans, store };
 }
 
-/** Configuration of a run: the same for all methods but for what the study sets apart. */
+/** Configuration of a run: the same for all but for what its candidate sets apart. */
 export function jobConfig(
   context: StudyContext,
   job: StudyJob,
   { dataset, plans }: PreparedTask,
 ): FinetuneConfig {
-  const { finetuning, fromScratch, fromPretrained } = context.config;
-  const own = job.method === "scratch" ? fromScratch : fromPretrained;
+  const { finetuning } = context.config;
+  const own = job.candidate.finetuning;
   return resolveFinetuneConfig({
     preset: "demo",
     start: job.method === "scratch" ? "fixed-scratch" : "pretrained",
@@ -104,7 +105,7 @@ export async function runJob(
       dataset: task.dataset.description as JsonObject,
       cases: { train: pool.slice(0, job.labelled), val: development },
       ...(from === undefined ? {} : { from }),
-      transferDecoder: config.transferDecoder,
+      transferDecoder: job.candidate.transferDecoder,
       resume: await exists(join(out, "checkpoints", "latest.safetensors")),
       adapter,
       signal,

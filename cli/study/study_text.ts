@@ -50,6 +50,7 @@ export function studyMarkdown(results: StudyResults): string {
     openedText(results),
     "",
     ...config.tasks.map((task) => `![${task}](curve_${task}.svg)`),
+    ...choicesTable(results),
     ...subsets.flatMap((
       subset,
     ) => ["", `## ${subset === "test" ? "Test" : "Development"} cases`, "", ...table(results, subset)]),
@@ -59,6 +60,29 @@ export function studyMarkdown(results: StudyResults): string {
     "than it should be. Cases in which no class is defined are left out.",
     "",
   ].join("\n");
+}
+
+/** Scores of the candidates, where there were several. */
+function choicesTable({ config, choices }: StudyResults): string[] {
+  const rows = choices.flatMap(({ task, method, chosen, scores }) =>
+    scores.map(({ candidate, dice: score }) => {
+      const shown = candidate === chosen.name ? `**${dice(score)}**` : dice(score);
+      return `| ${task} | ${METHOD_NAMES[method]} | ${candidate} | ${shown} |`;
+    })
+  );
+  if (rows.length === 0) return [];
+  const { seeds, choiceLabelled } = config;
+  return [
+    "",
+    "## Choice of settings",
+    "",
+    `One run each (seed ${seeds}, ${choiceLabelled} labelled cases, 1 in half-head), scored on the development cases. ` +
+    "What is in bold is used.",
+    "",
+    "| task | method | candidate | Dice |",
+    "|---|---|---|---|",
+    ...rows,
+  ];
 }
 
 function table(results: StudyResults, subset: StudySubset): string[] {

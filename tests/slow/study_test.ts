@@ -16,6 +16,13 @@ const settings = {
     validation: { patches: 2, everyEpochs: 2 },
   },
   finetuning: { epochs: 2, stepsPerEpoch: 2, validationSteps: 1, schedule: { kind: "default" } },
+  candidates: {
+    mae: [{ name: "encoder" }, {
+      name: "both",
+      transferDecoder: true,
+      finetuning: { optimizer: { lr: 1e-3 } },
+    }],
+  },
 };
 
 Deno.test({
@@ -39,6 +46,7 @@ Deno.test({
     };
     const first = await call("--config", config);
     assert.equal(first.scores.length, 6);
+    assert.equal(first.choices[1].scores.length, 2);
     assert.ok(first.scores.every(({ subset }: { subset: string }) => subset === "development"));
     assert.deepEqual(first.finalUses, []);
     await assert.rejects(() => Deno.stat(`${study}/locked`), Deno.errors.NotFound);
