@@ -1,0 +1,2 @@
+/** Networks as ONNX models. */
+export type { OnnxMasking, OnnxOptions, OnnxPart } from "./options.ts";
