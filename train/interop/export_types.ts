@@ -1,0 +1,49 @@
+import type { AdaptationPlan } from "../adaptation_plan.ts";
+import type { OnnxPart } from "./onnx_export.ts";
+
+/** Forms that a network can be handed over in. */
+export const exportFormats = ["nnssl", "nnunet", "safetensors", "onnx"] as const;
+/** One of {@linkcode exportFormats}. */
+export type ExportFormat = (typeof exportFormats)[number];
+
+/** A network that cannot be exported, or not in the form that was asked for. */
+export class ExportError extends Error {
+  override readonly name = "ExportError";
+  constructor(path: string, format: ExportFormat, found: string, remedy: string) {
+    super(`Cannot export ${path} as ${format}: found ${found}: ${remedy}`);
+  }
+}
+
+/** What {@linkcode exportModel} needs. */
+export interface ExportRequest {
+  /** Run folder, checkpoint, or file that `spark3d import` reads. */
+  readonly from: string;
+  readonly format: ExportFormat;
+  /** File to write. */
+  readonly out: string;
+  /** Model card to write; README.md beside `out` when absent, none when null. */
+  readonly card?: string | null;
+  /** Licence of the weights, an SPDX identifier; "other" when absent, since only whoever trained them can say. */
+  readonly licence?: string;
+  /** Part of the network, for ONNX; reconstruction or segmentation, whichever the network was trained for, when absent. */
+  readonly part?: OnnxPart;
+  /** Patches of a call, for ONNX; a free axis when absent. */
+  readonly batch?: number | "dynamic";
+  /** Size of an ONNX input, voxels; free when absent. */
+  readonly patch?: readonly [number, number, number];
+}
+
+/** What {@linkcode exportModel} wrote. */
+export interface ExportSummary {
+  readonly format: ExportFormat;
+  /** Every file that was written: the network first. */
+  readonly files: readonly string[];
+  /** Names in the file, those of aliases included; nodes of an ONNX graph are not counted. */
+  readonly tensors: number;
+  /** Numbers that were trained. */
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly adaptationPlan: AdaptationPlan | null;
+  /** What the form does not carry over, one sentence each. */
+  readonly notes: readonly string[];
+}
