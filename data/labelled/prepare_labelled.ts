@@ -75,7 +75,8 @@ export async function prepareLabelled(options: PrepareLabelledOptions): Promise<
   const before = indexBefore(out);
   const { cases, prepared } = await prepareCases(tasks, settings, options, before !== null);
   const index = labelledIndex(options, cases);
-  const unchanged = before !== null && labelledIndexText(before) === labelledIndexText(index);
+  const current = prepared === 0 ? before : null; // whatever was prepared, the index is gone
+  const unchanged = current !== null && labelledIndexText(current) === labelledIndexText(index);
   if (!unchanged) await writeLabelledIndex(out, index);
   await removeOthers(out, tasks, before);
   return { path: out, index, prepared, reused: tasks.length - prepared };

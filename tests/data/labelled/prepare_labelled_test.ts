@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readLabelledIndex } from "../../../data/labelled/labelled_index.ts";
 import { labelledStorePath, prepareLabelled } from "../../../data/labelled/prepare_labelled.ts";
 import { preprocessCase } from "../../../data/labelled/preprocess_case.ts";
 import { openLabelledStore } from "../../../data/labelled/store.ts";
@@ -87,6 +88,7 @@ Deno.test("prepareLabelled() reuses what fits, makes what changed again, and eve
         out,
         workers: 0,
       });
+      assert.equal(readLabelledIndex(out).cases.length, dataset.cases.length);
       return [prepared, reused];
     };
     assert.deepEqual(await prepare(), [3, 0]);
