@@ -56,7 +56,7 @@ export function torchAlias(name: string): string | null {
 }
 
 /** All PyTorch keys of a parameter of a U-Net: its name, its alias, and both below `decoder.encoder.` for the encoder. */
-export function torchKeys(parameter: Value): readonly string[] {
+export function torchKeys(parameter: Pick<Value, "name">): readonly string[] {
   const alias = torchAlias(parameter.name);
   const names = alias ? [parameter.name, alias] : [parameter.name];
   return parameter.name.startsWith("encoder.") ? [...names, ...names.map((n) => `decoder.${n}`)] : names;

@@ -1,5 +1,5 @@
 import type { AdaptationPlan } from "../adaptation_plan.ts";
-import type { OnnxPart } from "./onnx_export.ts";
+import type { OnnxPart } from "../../model/onnx/options.ts";
 
 /** Forms that a network can be handed over in. */
 export const exportFormats = ["nnssl", "nnunet", "safetensors", "onnx"] as const;

@@ -1,0 +1,42 @@
+import type { Plans } from "../../data/nnunet/plans.ts";
+import type { JsonObject } from "../merge_config.ts";
+import { readerFor } from "./nnssl_plan.ts";
+
+/** Entries of a dataset.json that describe the data and name no case and no file. */
+const DATASET_ENTRIES = [
+  "name",
+  "channel_names",
+  "labels",
+  "regions_class_order",
+  "numTraining",
+  "file_ending",
+  "overwrite_image_reader_writer",
+  "licence",
+  "license",
+  "release",
+  "reference",
+] as const;
+
+/** Plans without the places of files: `pretrain_info` keeps the name of a checkpoint and loses its path. */
+export function publicPlans(plans: Plans): Plans {
+  const { pretrain_info, ...rest } = plans;
+  if (pretrain_info === undefined) return plans;
+  const { checkpoint_path: _path, ...info } = pretrain_info;
+  return { ...rest, pretrain_info: info };
+}
+
+/** A dataset.json without lists of cases and without free text: {@linkcode DATASET_ENTRIES} alone. */
+export function publicDataset(dataset: JsonObject): JsonObject {
+  const kept = DATASET_ENTRIES.filter((key) => dataset[key] !== undefined);
+  return Object.fromEntries(kept.map((key) => [key, dataset[key]]));
+}
+
+/**
+ * Plans as nnU-Net reads them, without the places of files. Our own `orientation` goes; where volumes were turned to right, anterior,
+ * superior, the reader that does the same stands in its place.
+ */
+export function nnunetPlans(plans: Plans): Omit<Plans, "orientation"> {
+  const { orientation, image_reader_writer, ...rest } = publicPlans(plans);
+  const reader = orientation ? readerFor(orientation) : null;
+  return { ...rest, image_reader_writer: reader ?? image_reader_writer };
+}
