@@ -36,6 +36,13 @@ export class Emitter {
     return output;
   }
 
+  /** What several operators share, made for the first of them. */
+  once(output: string, make: (output: string) => string): string {
+    if (this.#made.has(output)) return output;
+    this.#made.add(output);
+    return make(output);
+  }
+
   /** A constant, stored once for all that ask for the same name. */
   constant(name: string, shape: readonly number[], values: readonly number[], int64 = false): string {
     if (!this.#made.has(name)) {
@@ -113,12 +120,15 @@ function normalised(node: Node, out: Emitter, y: string): string {
   // statistics of visible voxels from two passes, as an instance norm's own; hidden voxels become 0
   const mask = parameter(at.visible);
   const keep: Readonly<Record<string, OnnxAttribute>> = { keepdims: { int: 1 } };
-  const sum = (of: string, name: string) => out.add("ReduceSum", [of, out.axes()], `${y} ${name}`, keep);
-  const voxels = out.add("Max", [sum(mask, "visible"), out.scalar(1)], `${y} voxels`);
+  const sumOf = (of: string, output: string) => out.add("ReduceSum", [of, out.axes()], output, keep);
+  const voxels = out.once(
+    `${mask} voxels`,
+    (output) => out.add("Max", [sumOf(mask, `${mask} sum`), out.scalar(1)], output),
+  );
   const shown = out.add("Mul", [x, mask], `${y} shown`);
-  const mean = out.add("Div", [sum(shown, "sum"), voxels], `${y} mean`);
+  const mean = out.add("Div", [sumOf(shown, `${y} sum`), voxels], `${y} mean`);
   const centred = out.add("Mul", [out.add("Sub", [x, mean], `${y} moved`), mask], `${y} centred`);
-  const squares = sum(out.add("Mul", [centred, centred], `${y} squares`), "sum of squares");
+  const squares = sumOf(out.add("Mul", [centred, centred], `${y} squares`), `${y} sum of squares`);
   const variance = out.add("Div", [squares, voxels], `${y} variance`);
   const deviation = out.add(
     "Sqrt",
@@ -142,7 +152,9 @@ function instanceNorm(node: Node, out: Emitter): void {
   const at = normInputs(attrs);
   const y = out.of(node.outputs[0]);
   let result = normalised(node, out, y);
-  if (at.residual >= 0) result = out.add("Add", [result, out.of(node.inputs[at.residual])], `${y} sum`);
+  if (at.residual >= 0) {
+    result = out.add("Add", [result, out.of(node.inputs[at.residual])], `${y} with residual`);
+  }
   if (attrs.slope !== 1) {
     result = out.add("LeakyRelu", [result], `${y} active`, { alpha: { float: attrs.slope } });
   }
@@ -176,7 +188,10 @@ function applyMask(node: Node, out: Emitter): void {
 function tokenFill(node: Node, out: Emitter): void {
   const [x, token, mask] = node.inputs.map((v) => out.of(v));
   const y = out.of(node.outputs[0]);
-  const visible = out.add("Cast", [mask], `${y} visible`, { to: { int: ELEMENT_TYPES.bool } });
+  const visible = out.once(
+    `${mask} visible`,
+    (output) => out.add("Cast", [mask], output, { to: { int: ELEMENT_TYPES.bool } }),
+  );
   out.add("Where", [visible, x, token], y);
 }
 
