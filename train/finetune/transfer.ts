@@ -1,6 +1,6 @@
 import { readSafetensors, readSafetensorsHeader } from "../../data/safetensors_file.ts";
-import { torchAlias } from "../../model/parameters.ts";
 import { ADAPTATION_PLAN_KEY, type AdaptationPlan, parseAdaptationPlan } from "../adaptation_plan.ts";
+import { parameterOfKey } from "../interop/names.ts";
 import { isInputProjection } from "./stages.ts";
 
 /** What became of every tensor; names are parameter keys, in order of declaration. */
@@ -115,9 +115,7 @@ export function planOf(path: string, metadata: Readonly<Record<string, string>>)
  */
 function canonicalName(key: string): string | null {
   if (key.includes(":") || !key.includes(".") || key.startsWith("decoder.encoder.")) return null;
-  const name = key.replace(/\.all_modules\.0\.(weight|bias)$/, ".conv.$1")
-    .replace(/\.all_modules\.1\.(weight|bias)$/, ".norm.$1");
-  return name === key || torchAlias(name) === key ? name : key;
+  return parameterOfKey(key)?.name ?? key;
 }
 
 function checkNames(
@@ -179,8 +177,14 @@ function volume(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
-/** `[F, 1, ...kernel]` -> `[F, C, ...kernel]`, every channel a C-th of the one. */
-function spreadChannels(
+/**
+ * A stem of one input channel for C channels: `[F, 1, ...kernel]` -> `[F, C, ...kernel]`, every channel a C-th of the one, so that C
+ * identical channels give the response to the one.
+ *
+ * @param shape that of the result
+ * Source: `load_pretrained_weights` of nnU-Net's pre-trained trainers.
+ */
+export function spreadChannels(
   weight: Float32Array<ArrayBuffer>,
   [features, channels, ...kernel]: readonly number[],
 ): Float32Array<ArrayBuffer> {

@@ -97,7 +97,7 @@ export interface ModelFile extends AsyncDisposable {
   /** The run's configuration, of spark3d's own files. */
   readonly config: JsonObject | null;
   readonly trained: TrainingFacts;
-  /** Every parameter of the network of that kind, in order of declaration. */
+  /** Every parameter of the network of that kind: those of the U-Net, then tokens and densification. */
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
   /** By parameter name; parameters in `report.missing` are absent. */
   readonly tensors: ReadonlyMap<string, ModelTensor>;
