@@ -27,8 +27,6 @@ export class Checker {
   values = 0;
   /** Largest difference over allowed difference seen; 1 is the limit. */
   worstShare = 0;
-  /** Recorded items that belong to a later part of the project, see `pending`. */
-  readonly pendingItems: string[] = [];
   readonly #caseIds = new Set<string>();
   readonly #read: Reader;
 
@@ -106,11 +104,6 @@ export class Checker {
     this.#caseIds.add(caseId);
     this.values++;
     if (canonical(actual) !== canonical(expected)) this.miss(caseId, what, "not equal", { actual, expected });
-  }
-
-  /** Names a recorded item that nothing in the project computes yet, with the part it waits for; printed, never counted as compared. */
-  pending(what: string): void {
-    this.pendingItems.push(what);
   }
 
   /** Records a failure that is not a difference of values, for example an unknown op. */
