@@ -51,6 +51,10 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "keep the largest components of segmentations where that helps",
     load: async () => (await import("./commands/postprocess.ts")).postprocessCommand,
   },
+  export: {
+    summary: "hand a network over to nnssl, nnU-Net or an ONNX runtime",
+    load: async () => (await import("./commands/export.ts")).exportCommand,
+  },
   "plan-dataset": {
     summary: "check a labelled data set and plan its fine-tuning",
     load: async () => (await import("./commands/plan_dataset.ts")).planDatasetCommand,

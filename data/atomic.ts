@@ -72,26 +72,35 @@ async function inUse(path: string, host: string, pid: number): Promise<boolean> 
 /**
  * Writes a file under a temporary name in the same folder and renames it, so that readers see the old or the new content, never half.
  *
- * @param content text, or pieces written one after the other
+ * @param content text, or pieces written one after the other, made when their turn comes where they are a generator's
  * @throws {DataError} when the folder is not writable or the disk is full; the temporary file is removed
  */
-export async function writeFileAtomic(path: string, content: string | readonly Uint8Array[]): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: string | readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const temporary = temporaryName(path);
+  const writing = <T>(done: Promise<T>) =>
+    done.catch((error) => {
+      throw toDataError(error, path, "write");
+    });
   try {
     const pieces = typeof content === "string" ? [new TextEncoder().encode(content)] : content;
-    const file = await Deno.open(temporary, { write: true, createNew: true });
+    const file = await writing(Deno.open(temporary, { write: true, createNew: true }));
     try {
-      for (const piece of pieces) {
-        for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at, at + (1 << 26)));
+      for await (const piece of pieces) {
+        for (let at = 0; at < piece.length;) {
+          at += await writing(file.write(piece.subarray(at, at + (1 << 26))));
+        }
       }
-      await file.sync();
+      await writing(file.sync());
     } finally {
       file.close();
     }
-    await Deno.rename(temporary, path);
+    await writing(Deno.rename(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw toDataError(error, path, "write");
+    throw error;
   }
 }
 

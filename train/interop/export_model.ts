@@ -1,0 +1,210 @@
+import { writeFileAtomic, writeJsonAtomic } from "../../data/atomic.ts";
+import { writeTorchFile } from "../../data/torch/write_torch_file.ts";
+import { elementCount } from "../../kernels/spec.ts";
+import type { OnnxPart } from "../../model/onnx/options.ts";
+import { torchKeys } from "../../model/parameters.ts";
+import { usageText } from "./card_usage.ts";
+import { carriedOverNotes } from "./carried_over.ts";
+import { ExportError, type ExportRequest, type ExportSummary } from "./export_types.ts";
+import { modelCard } from "./model_card.ts";
+import { nnsslCheckpoint, nnsslTrainer, type PlannedModel } from "./nnssl_checkpoint.ts";
+import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
+import { isSegmentation, nnunetCheckpoint } from "./nnunet_checkpoint.ts";
+import { writeModelFolder } from "./nnunet_folder.ts";
+import { onnxMetadata } from "./onnx_metadata.ts";
+import { type Provenance, PROVENANCE_KEY, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
+import { publicDataset, publicPlans } from "./public_plans.ts";
+import { readModel } from "./read_model.ts";
+import { readTrainingRecord } from "./training_record.ts";
+import type { ModelFile } from "./types.ts";
+import { writeModel } from "./write_model.ts";
+
+/** What a writer of one form made. */
+interface Written {
+  /** Files beside `out`. */
+  readonly beside: readonly string[];
+  readonly tensors: number;
+}
+
+/**
+ * Hands a network over in the form of another program, with a model card beside it. Files appear whole or not at all.
+ *
+ * - `nnssl`: a `.pth` with the dictionaries of nnssl's checkpoints, and its `adaptation_plan.json` beside it.
+ * - `nnunet`: a `.pth` of nnU-Net v2; of a segmentation network whose file is written into a folder `fold_N`, plans.json and
+ *   dataset.json go into the folder above, as nnU-Net's predictor expects.
+ * - `safetensors`: weights with the metadata that fine-tuning and prediction read.
+ * - `onnx`: one part of the network, opset 17.
+ *
+ * Neither files nor card name subjects, cases, or places of files.
+ *
+ * @throws {ExportError} when the network lacks what the form needs
+ * @throws {ModelFileError | SafetensorsError | TorchError} when the source cannot be read
+ * @throws {DataError} when `out` cannot be written
+ *
+ * @example
+ * ```ts ignore
+ * const { files } = await exportModel({ from: "runs/first", format: "nnssl", out: "checkpoint_final.pth" });
+ * ```
+ */
+export async function exportModel(request: ExportRequest): Promise<ExportSummary> {
+  const { from, format, out, licence = UNSTATED_LICENCE } = request;
+  await using opened = await readModel(from);
+  const model = withoutPlaces(opened);
+  requireComplete(model, request);
+  const record = await readTrainingRecord(from);
+  const provenance = provenanceOf(model, record, licence);
+  const { beside, tensors } = await write(model, request, provenance);
+  const notes = carriedOverNotes(model, format);
+  const parameters = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const card = request.card === null ? [] : [request.card ?? besideFile(out, "README.md")];
+  const files = [out, ...beside, ...card];
+  for (const path of card) {
+    const file = baseName(out);
+    await writeFileAtomic(
+      path,
+      modelCard({
+        name: file.replace(/\.[^.]*$/, ""),
+        format,
+        files: [file, ...beside.map(baseName)],
+        model,
+        record,
+        provenance,
+        usage: usageText(format, file, model),
+        notes,
+        parameters,
+      }),
+    );
+  }
+  const { size: bytes } = await Deno.stat(out);
+  return { format, files, tensors, parameters, bytes, adaptationPlan: model.adaptationPlan, notes };
+}
+
+function write(model: ModelFile, request: ExportRequest, provenance: Provenance): Promise<Written> {
+  switch (request.format) {
+    case "nnssl":
+      return writeNnssl(model, request);
+    case "nnunet":
+      return writeNnunet(model, request);
+    case "safetensors":
+      return writeSafetensorsModel(model, request, provenance);
+    case "onnx":
+      return writeOnnx(model, request, provenance);
+  }
+}
+
+async function writeNnssl(model: ModelFile, { from, out }: ExportRequest): Promise<Written> {
+  if (!isPlanned(model)) {
+    throw new ExportError(
+      from,
+      "nnssl",
+      "nothing about the data that it was trained on",
+      "import it with --plans first, and export what that wrote",
+    );
+  }
+  await writeTorchFile(out, nnsslCheckpoint(model));
+  const plan = besideFile(out, "adaptation_plan.json");
+  await writeJsonAtomic(plan, {
+    ...nnsslAdaptationPlan(model.adaptationPlan),
+    trainer_name: nnsslTrainer(model.kind),
+  });
+  return { beside: [plan], tensors: keyCount(model) };
+}
+
+function isPlanned(model: ModelFile): model is PlannedModel {
+  return model.adaptationPlan !== null;
+}
+
+async function writeNnunet(model: ModelFile, { from, out }: ExportRequest): Promise<Written> {
+  if (!model.network.skips) {
+    throw new ExportError(
+      from,
+      "nnunet",
+      "a network without skip connections, which nnU-Net does not build",
+      "export it as nnssl, safetensors or onnx",
+    );
+  }
+  const beside = isSegmentation(model) ? await writeModelFolder(model, out) : [];
+  await writeTorchFile(out, nnunetCheckpoint(model));
+  return { beside, tensors: keyCount(model) };
+}
+
+async function writeSafetensorsModel(
+  model: ModelFile,
+  { out }: ExportRequest,
+  provenance: Provenance,
+): Promise<Written> {
+  const { tensors } = await writeModel(model, out, {
+    [PROVENANCE_KEY]: JSON.stringify(provenance),
+    licence: provenance.licence,
+  });
+  return { beside: [], tensors };
+}
+
+async function writeOnnx(model: ModelFile, request: ExportRequest, provenance: Provenance): Promise<Written> {
+  const { describeOnnxModel } = await import("../../model/onnx/mod.ts");
+  const { kind, maskBlock, leakyStem } = model;
+  const part = request.part ?? usualPart(model);
+  if (part === "reconstruction" && (kind === "segmentation" || kind === "network")) {
+    throw new ExportError(request.from, "onnx", "a network that does not reconstruct", "use --part encoder");
+  }
+  if (part === "reconstruction" && maskBlock === null) {
+    throw new ExportError(request.from, "onnx", "no size of mask blocks", "use --part encoder");
+  }
+  const described = describeOnnxModel({
+    network: model.network,
+    part,
+    ...(part === "reconstruction" && kind !== "segmentation" && kind !== "network"
+      ? { masking: { kind, leakyStem, block: [maskBlock!, maskBlock!, maskBlock!] } }
+      : {}),
+    tensor: (name) => model.tensors.get(name)!.read(),
+    batch: request.batch ?? "dynamic",
+    ...(request.patch ? { patch: request.patch } : {}),
+    metadata: onnxMetadata(model, provenance),
+  });
+  await writeFileAtomic(request.out, described.chunks());
+  return { beside: [], tensors: model.tensors.size };
+}
+
+/** The part that a network was trained for. */
+function usualPart({ kind }: ModelFile): OnnxPart {
+  if (kind === "network") return "encoder";
+  return kind === "segmentation" ? "segmentation" : "reconstruction";
+}
+
+/** Names in the `network_weights` of a PyTorch file. */
+function keyCount({ tensors }: ModelFile): number {
+  return [...tensors.keys()].filter((name) => /^(encoder|decoder)\./.test(name))
+    .reduce((count, name) => count + torchKeys({ name }).length, 0);
+}
+
+/** A model whose documents name no places and list no cases. */
+function withoutPlaces(model: ModelFile): ModelFile {
+  return {
+    ...model,
+    plans: model.plans && publicPlans(model.plans),
+    dataset: model.dataset && publicDataset(model.dataset),
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  };
+}
+
+/** Refuses a network some of whose values are unknown: whoever loads the file would start from noise. */
+function requireComplete(model: ModelFile, { from, format, part }: ExportRequest): void {
+  if (format === "safetensors") return; // its writer takes an encoder alone
+  const encoderAlone = format === "onnx" && (part ?? usualPart(model)) === "encoder";
+  const missing = model.report.missing.filter((name) => !encoderAlone || name.startsWith("encoder."));
+  if (missing.length === 0) return;
+  throw new ExportError(
+    from,
+    format,
+    `${missing.length} of ${model.parameters.length} tensors missing, such as ${missing[0]}`,
+    "export it as safetensors or its encoder as onnx, or use a complete file",
+  );
+}
+
+function besideFile(out: string, name: string): string {
+  return out.replace(/[^/\\]*$/, name);
+}
+
+function baseName(path: string): string {
+  return path.split(/[/\\]/).at(-1)!;
+}
