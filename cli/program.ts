@@ -63,6 +63,14 @@ export const commandEntries: Readonly<Record<string, CommandEntry>> = {
     summary: "take over a plans.json of nnU-Net",
     load: async () => (await import("./commands/import_plans.ts")).importPlansCommand,
   },
+  import: {
+    summary: "take over weights of nnssl or nnU-Net",
+    load: async () => (await import("./commands/import.ts")).importCommand,
+  },
+  inspect: {
+    summary: "say what a file of weights holds",
+    load: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  },
   plan: {
     summary: "print the memory and dispatch plan of a network without running it",
     load: async () => (await import("./commands/plan.ts")).planCommand,

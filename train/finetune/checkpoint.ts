@@ -5,6 +5,7 @@ import type { NetworkConfig } from "../../model/config.ts";
 import { ADAPTATION_PLAN_KEY, adaptationPlan, type PretrainPlan } from "../adaptation_plan.ts";
 import { checkpointFile, type CheckpointKind } from "../checkpoint_file.ts";
 import { CheckpointError, loadState, writeState } from "../checkpoint_state.ts";
+import { MODEL_FORMAT } from "../interop/model_format.ts";
 import type { JsonObject } from "../merge_config.ts";
 import { type FinetuneConfig, finetuneNetwork } from "./config.ts";
 import type { FinetuneSession } from "./session.ts";
@@ -82,7 +83,7 @@ export async function saveFinetuned(
 /** Reads where the run of a checkpoint stands. @throws {CheckpointError} when it is not one of a fine-tuning run */
 export async function readProgress(path: string): Promise<FinetuneProgress> {
   const { metadata } = await readSafetensorsHeader(path);
-  requireFormat("resume from", path, metadata);
+  requireFormat("resume from", path, metadata, [FORMAT]);
   return JSON.parse(metadata.progress);
 }
 
@@ -103,7 +104,7 @@ export async function loadFinetuned(
 /**
  * Reads a fine-tuned model.
  *
- * @param path a checkpoint of a fine-tuning run, or its run folder
+ * @param path a checkpoint of a fine-tuning run, its run folder, or an imported segmentation network
  * @param kind which checkpoint of a folder; the first of final, best and latest that there is when left out
  * @throws {CheckpointError} when there is no such checkpoint, or it is not one of a fine-tuned network
  * @throws {SafetensorsError | DataError} when it is damaged or cannot be read
@@ -111,7 +112,14 @@ export async function loadFinetuned(
 export async function readFinetuned(path: string, kind?: CheckpointKind): Promise<FinetunedModel> {
   const file = await checkpointFile(path, kind);
   const { metadata } = await readSafetensorsHeader(file);
-  requireFormat("read a fine-tuned model from", file, metadata);
+  requireFormat("read a fine-tuned model from", file, metadata, [FORMAT, MODEL_FORMAT]);
+  if (metadata.config === undefined || metadata.plans === undefined || metadata.dataset === undefined) {
+    throw new CheckpointError(
+      `Cannot segment with ${file}: found weights without labels, wanted a segmentation network: ` +
+        `fine-tune it first: spark3d finetune DATASET --from ${file}`,
+      file,
+    );
+  }
   const config: FinetuneConfig = JSON.parse(metadata.config);
   const plans: Plans = JSON.parse(metadata.plans);
   const dataset: JsonObject = JSON.parse(metadata.dataset);
@@ -129,10 +137,15 @@ export async function readFinetuned(path: string, kind?: CheckpointKind): Promis
   };
 }
 
-function requireFormat(action: string, path: string, { format }: Readonly<Record<string, string>>): void {
-  if (format === FORMAT) return;
+function requireFormat(
+  action: string,
+  path: string,
+  { format }: Readonly<Record<string, string>>,
+  wanted: readonly string[],
+): void {
+  if (wanted.includes(format)) return;
   throw new CheckpointError(
-    `Cannot ${action} ${path}: found format ${format ?? "none"}, wanted ${FORMAT}: ` +
+    `Cannot ${action} ${path}: found format ${format ?? "none"}, wanted ${wanted.join(" or ")}: ` +
       `name a run folder or a checkpoint of spark3d finetune`,
     path,
   );

@@ -66,7 +66,12 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
     const stored = chosen.get(name);
     return stored === undefined ? [] : [[name, lazyTensor(source, name, stored)]];
   });
-  const { origin, format, leakyStem, maskBlock, plans, configuration, dataset, config, trained } = documents;
+  const { origin, format, plans, configuration, dataset, config, trained } = documents;
+  const masks = kind !== "segmentation" && kind !== "network";
+  const maskBlock = masks ? documents.maskBlock : null;
+  const ofNnssl = format === "torch" && maskBlock !== null
+    ? [`mask blocks of ${maskBlock} voxels, as nnssl has them`]
+    : [];
   return {
     path: source.path,
     origin,
@@ -74,9 +79,9 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
     kind,
     network,
     architectureSource: decided.source,
-    assumptions: [...documents.assumptions, ...decided.assumptions],
+    assumptions: [...documents.assumptions, ...decided.assumptions, ...ofNnssl],
     notes: [...documents.notes, ...decided.notes, ...plan.notes, ...(labels ? [labels] : [])],
-    leakyStem,
+    leakyStem: masks && documents.leakyStem,
     maskBlock,
     adaptationPlan: plan.plan,
     plans,

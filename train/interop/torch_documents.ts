@@ -54,9 +54,6 @@ export function torchDocuments(root: TorchValue, fileNotes: readonly string[], p
     configuration: text(args.get("configuration")) ?? text(args.get("configuration_name")),
     dataset: object(args.get("dataset_json"), "init_args.dataset_json"),
     trained: trainingFacts(top, args, trainer),
-    assumptions: isNnssl && planned === null && /MAE/.test(trainer ?? "")
-      ? [`mask blocks of ${NNSSL_BLOCK} voxels, as nnssl has them`]
-      : [],
     notes,
   };
 }
