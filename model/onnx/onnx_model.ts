@@ -2,11 +2,12 @@
 import { formatBytes, LimitError } from "../../kernels/errors.ts";
 import type { Graph, Node, Value } from "../../kernels/graph/graph.ts";
 import { ConfigError } from "../config.ts";
+import { Emitter } from "./emitter.ts";
 import { modelChunks, type OnnxPort, type OnnxTensor } from "./messages.ts";
 import type { OnnxOptions } from "./options.ts";
 import { type PartGraph, partGraph, type Port } from "./part_graph.ts";
 import { byteLengthOf } from "./protobuf.ts";
-import { Emitter, translate } from "./translate.ts";
+import { translate } from "./translate.ts";
 
 /** Largest message that protocol buffers allow, bytes. */
 const MAX_BYTES = 2 ** 31 - 1;

@@ -156,13 +156,15 @@ function resize([x, , scales]: readonly Evaluated[], { attributes }: DecodedNode
   return { shape, data };
 }
 
-function reduceSum([x, axes]: readonly Evaluated[], { attributes }: DecodedNode): Evaluated {
-  if (attributes.keepdims !== 1) throw new Error("ReduceSum: keepdims is not 1");
-  const shape = x.shape.map((n, axis) => axes.data.includes(axis) ? 1 : n);
+function reduceMean([x]: readonly Evaluated[], { attributes }: DecodedNode): Evaluated {
+  const [axes, keepdims] = [attributes.axes as number[], attributes.keepdims];
+  if (keepdims !== 1) throw new Error("ReduceMean: keepdims is not 1");
+  const shape = x.shape.map((n, axis) => axes.includes(axis) ? 1 : n);
   const to = stridesOf(shape);
   const data = new Float64Array(product(shape));
+  const terms = x.data.length / data.length;
   forEachIndex(x.shape, (index, flat) => {
-    data[index.reduce((at, n, a) => at + (shape[a] === 1 ? 0 : n) * to[a], 0)] += x.data[flat];
+    data[index.reduce((at, n, a) => at + (shape[a] === 1 ? 0 : n) * to[a], 0)] += x.data[flat] / terms;
   });
   return { shape, data };
 }
@@ -174,7 +176,7 @@ const OPERATORS: Readonly<Record<string, (inputs: readonly Evaluated[], node: De
   AveragePool: averagePool,
   Concat: concat,
   Resize: resize,
-  ReduceSum: reduceSum,
+  ReduceMean: reduceMean,
   Reshape: ([x, shape]) => ({ shape: [...shape.data], data: x.data }),
   Cast: ([x], { attributes }) => {
     if (attributes.to !== 9) throw new Error(`Cast to ${attributes.to}`);
