@@ -1,10 +1,12 @@
 import { DataError } from "../data/errors.ts";
 import { readJsonFile } from "../data/nnunet/read_json_file.ts";
+import { readerOrientation } from "../data/nnunet/reader_orientation.ts";
 import type { DatasetStore } from "../data/store.ts";
 import type { Dims3 } from "../kernels/spec.ts";
 import type { NetworkConfig } from "../model/config.ts";
 import { architectureName, architecturePlan } from "./architecture_plan.ts";
 import { z } from "./deps.ts";
+import { isJsonObject } from "./merge_config.ts";
 
 const triple = z.tuple([z.number(), z.number(), z.number()]).readonly();
 const order = triple.refine(
@@ -14,22 +16,30 @@ const order = triple.refine(
 
 /**
  * The plan of the data that weights were trained on, reduced to the configuration that was used. nnssl's have no
- * `orientation`: they keep the axes of the files.
+ * `orientation`: their reader tells whether the axes of the files were kept.
  */
-const pretrainPlanSchema = z.looseObject({
-  dataset_name: z.string(),
-  transpose_forward: order,
-  transpose_backward: order,
-  orientation: z.string().nullable().default(null),
-  configurations: z.record(
-    z.string(),
-    z.looseObject({
-      normalization_schemes: z.array(z.string()).readonly(),
-      spacing: triple.nullable(),
-      patch_size: triple,
-    }),
-  ).readonly().refine((all) => Object.keys(all).length === 1, "wanted the one configuration that was used"),
-});
+const pretrainPlanSchema = z.preprocess(
+  withOrientation,
+  z.looseObject({
+    dataset_name: z.string(),
+    transpose_forward: order,
+    transpose_backward: order,
+    orientation: z.string().nullable(),
+    configurations: z.record(
+      z.string(),
+      z.looseObject({
+        normalization_schemes: z.array(z.string()).readonly(),
+        spacing: triple.nullable(),
+        patch_size: triple,
+      }),
+    ).readonly().refine((all) => Object.keys(all).length === 1, "wanted the one configuration that was used"),
+  }),
+);
+
+function withOrientation(plan: unknown): unknown {
+  if (!isJsonObject(plan) || plan.orientation !== undefined) return plan;
+  return { ...plan, orientation: readerOrientation(plan.image_reader_writer) };
+}
 
 const adaptationPlanSchema = z.looseObject({
   key_to_encoder: z.string(),

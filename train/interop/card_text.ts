@@ -4,7 +4,7 @@ export type CardRow = readonly [label: string, value: string | number | null];
 /** Text as Markdown shows it, whatever is in it: on one line, its marks escaped. */
 export function plainText(text: string): string {
   // deno-lint-ignore no-control-regex -- they are what is replaced
-  return text.replace(/[\u0000-\u001f\u007f]+/g, " ").replace(/[\\`*_{}[\]<>|#~]/g, (mark) => `\\${mark}`);
+  return text.replace(/[\u0000-\u001f\u007f]+/g, " ").replace(/[\\`*{}[\]<>|#~]/g, (mark) => `\\${mark}`);
 }
 
 /** A table of two columns; empty text when no row has a value. */

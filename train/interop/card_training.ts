@@ -109,7 +109,7 @@ export function preprocessingTable(model: ModelFile): string {
   ]);
 }
 
-/** Sentences as a list. */
+/** Sentences as a list, each with its full stop. */
 export function bullets(lines: readonly string[]): string {
-  return lines.map((line) => `- ${plainText(line)}`).join("\n");
+  return lines.map((line) => `- ${plainText(line).replace(/\.?$/, ".")}`).join("\n");
 }

@@ -13,7 +13,7 @@ export function carriedOverNotes(model: ModelFile, format: ExportFormat): string
   if (turned !== null) notes.push(turned);
   if (format === "nnssl" && isSparse(kind) && !leakyStem) {
     notes.push(
-      "the stem was trained on masked patches, nnssl's sees hidden voxels: losses differ where pre-training goes on there",
+      "The stem was trained on masked patches, nnssl's sees hidden voxels: losses differ where pre-training goes on there",
     );
   }
   if (format === "nnssl" && (kind === "segmentation" || kind === "network")) {
@@ -22,17 +22,17 @@ export function carriedOverNotes(model: ModelFile, format: ExportFormat): string
     );
   }
   if (format === "nnunet" && !isSegmentation(model)) {
-    notes.push("without plans of a data set it serves -pretrained_weights, not prediction");
+    notes.push("Without plans of a data set the file serves -pretrained_weights, not prediction");
   }
   if (format === "nnunet" && isSparse(kind)) {
-    notes.push("mask tokens and densification are left out: nnU-Net has no place for them");
+    notes.push("Mask tokens and densification are left out: nnU-Net has no place for them");
   }
   if (plans?.configurations[model.configuration ?? ""]?.spacing === null && format === "nnunet") {
     notes.push(
-      "images keep their voxel size, which nnU-Net supports in its branch for pre-trained networks alone",
+      "Images keep their voxel size, which nnU-Net supports in its branch for pre-trained networks alone",
     );
   }
-  if (format === "onnx") notes.push("preprocessing, windows and post-processing are not part of the graph");
-  notes.push("the optimizer's state is left out: training cannot be resumed from the file");
+  if (format === "onnx") notes.push("Preprocessing, windows and post-processing are not part of the graph");
+  notes.push("The optimizer's state is left out: training cannot be resumed from the file");
   return notes;
 }

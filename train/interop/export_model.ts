@@ -54,7 +54,7 @@ export async function exportModel(request: ExportRequest): Promise<ExportSummary
   const record = await readTrainingRecord(from);
   const provenance = provenanceOf(model, record, licence);
   const { beside, tensors } = await write(model, request, provenance);
-  const notes = carriedOverNotes(model, format);
+  const notes = [...model.notes, ...carriedOverNotes(model, format)];
   const parameters = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const card = request.card === null ? [] : [request.card ?? besideFile(out, "README.md")];
   const files = [out, ...beside, ...card];
@@ -63,7 +63,6 @@ export async function exportModel(request: ExportRequest): Promise<ExportSummary
     await writeFileAtomic(
       path,
       modelCard({
-        name: file.replace(/\.[^.]*$/, ""),
         format,
         files: [file, ...beside.map(baseName)],
         model,

@@ -49,7 +49,7 @@ export function modelAdaptationPlan(
   }
   const made = {
     ...adaptationPlan(network, used.patch_size as Dims3, {} as AdaptationPlan["pretrain_plan"]),
-    pretrain_plan: { orientation: null, ...data, configurations: { [name]: used } },
+    pretrain_plan: { ...data, configurations: { [name]: used } },
   };
   const parsed = parseAdaptationPlan(JSON.stringify(made));
   return "plan" in parsed ? { plan: parsed.plan, notes: [] } : {

@@ -7,8 +7,6 @@ import type { ModelFile, ModelKind } from "./types.ts";
 
 /** What a card is written from. */
 export interface CardRequest {
-  /** Heading. */
-  readonly name: string;
   readonly format: ExportFormat;
   /** Base names of the exported files. */
   readonly files: readonly string[];
@@ -21,6 +19,15 @@ export interface CardRequest {
   readonly notes: readonly string[];
   readonly parameters: number;
 }
+
+const TITLES: Readonly<Record<ModelKind, string>> = {
+  "s3d": "U-Net pre-trained with S3D",
+  "s3d-no-token": "U-Net pre-trained with S3D without mask tokens",
+  "s3d-efficient": "U-Net pre-trained with S3D without densification",
+  "mae": "U-Net pre-trained as a masked auto-encoder",
+  "segmentation": "Segmentation U-Net",
+  "network": "U-Net",
+};
 
 const METHODS: Readonly<Record<ModelKind, string>> = {
   "s3d":
@@ -53,8 +60,9 @@ const CITATIONS = [
  * Source: Mitchell et al., "Model cards for model reporting" (arXiv:1810.03993), whose headings it follows.
  */
 export function modelCard(request: CardRequest): string {
-  const { model, record, provenance, name } = request;
+  const { model, record, provenance } = request;
   const segmentation = model.kind === "segmentation";
+  const name = TITLES[model.kind] + (provenance.data ? `, trained on ${provenance.data.name}` : "");
   return `${frontMatter(model.kind, provenance.licence)}\n# ${plainText(name)}\n\n${
     METHODS[model.kind]
   }\n\n` +

@@ -3,7 +3,7 @@ import type { AdaptationPlan } from "../adaptation_plan.ts";
 import type { JsonObject } from "../merge_config.ts";
 import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
 import { torchFromJson } from "./torch_json.ts";
-import { networkState, sparkState } from "./torch_state.ts";
+import { networkState, sparkState, writableTensors } from "./torch_state.ts";
 import type { ModelFile, ModelKind } from "./types.ts";
 
 /** Trainers of nnssl by what they train; the networks of all others are those of its base trainer. */
@@ -37,13 +37,14 @@ export function nnsslCheckpoint(model: PlannedModel): TorchWritable {
   const plan = nnsslAdaptationPlan(model.adaptationPlan);
   const pretrainPlan = plan.pretrain_plan as JsonObject;
   const { epochs, trainer } = model.trained;
+  const tensors = writableTensors(model);
   const entries: [string, TorchWritable][] = [
-    ["network_weights", networkState(model)],
+    ["network_weights", networkState(tensors)],
     ["init_args", torchFromJson(initArguments(pretrainPlan))],
     ["trainer_name", model.origin === "nnssl" && trainer !== null ? trainer : nnsslTrainer(model.kind)],
     ["nnssl_adaptation_plan", torchFromJson(plan)],
   ];
-  if (isSparse(model.kind)) entries.push(["spark_weights", sparkState(model)]);
+  if (isSparse(model.kind)) entries.push(["spark_weights", sparkState(tensors)]);
   if (epochs !== null) entries.push(["current_epoch", epochs]);
   return new Map(entries);
 }

@@ -16,7 +16,7 @@ export function readerFor(orientation: string | null | undefined): string | null
 /** Sentence about axes that a reader of nnssl or nnU-Net cannot restore; null where it can. */
 export function orientationNote(orientation: string | null | undefined): string | null {
   if (readerFor(orientation) !== null) return null;
-  return `volumes were brought to ${orientation}, which no reader of nnU-Net does: turn scans to ${orientation} first`;
+  return `Volumes were brought to ${orientation}, which no reader of nnU-Net does: turn scans to ${orientation} first`;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { JsonObject } from "../merge_config.ts";
 import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
 import { nnunetPlans, publicDataset } from "./public_plans.ts";
 import { torchFromJson } from "./torch_json.ts";
-import { networkState } from "./torch_state.ts";
+import { networkState, writableTensors } from "./torch_state.ts";
 import type { ModelFile } from "./types.ts";
 
 /** A model that was trained to segment. */
@@ -42,7 +42,7 @@ export function nnunetMirrorAxes({ config, trained }: ModelFile): readonly numbe
  */
 export function nnunetCheckpoint(model: ModelFile): TorchWritable {
   const { adaptationPlan, trained } = model;
-  const entries: [string, TorchWritable][] = [["network_weights", networkState(model)]];
+  const entries: [string, TorchWritable][] = [["network_weights", networkState(writableTensors(model))]];
   if (isSegmentation(model)) {
     const { plans, configuration, dataset } = model;
     const axes = nnunetMirrorAxes(model);
