@@ -13,7 +13,7 @@ import { isSegmentation, nnunetCheckpoint } from "./nnunet_checkpoint.ts";
 import { writeModelFolder } from "./nnunet_folder.ts";
 import { onnxMetadata } from "./onnx_metadata.ts";
 import { type Provenance, PROVENANCE_KEY, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
-import { publicDataset, publicPlans } from "./public_plans.ts";
+import { publicAdaptationPlan, publicDataset, publicPlans } from "./public_plans.ts";
 import { readModel } from "./read_model.ts";
 import { readTrainingRecord } from "./training_record.ts";
 import type { ModelFile } from "./types.ts";
@@ -180,6 +180,7 @@ function keyCount({ tensors }: ModelFile): number {
 function withoutPlaces(model: ModelFile): ModelFile {
   return {
     ...model,
+    adaptationPlan: model.adaptationPlan && publicAdaptationPlan(model.adaptationPlan),
     plans: model.plans && publicPlans(model.plans),
     dataset: model.dataset && publicDataset(model.dataset),
     [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),

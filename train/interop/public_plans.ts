@@ -1,5 +1,6 @@
 import type { Plans } from "../../data/nnunet/plans.ts";
-import type { JsonObject } from "../merge_config.ts";
+import type { AdaptationPlan } from "../adaptation_plan.ts";
+import { isJsonObject, type JsonObject } from "../merge_config.ts";
 import { readerFor } from "./nnssl_plan.ts";
 
 /** Entries of a dataset.json that describe the data and name no case and no file. */
@@ -18,11 +19,16 @@ const DATASET_ENTRIES = [
 ] as const;
 
 /** Plans without the places of files: `pretrain_info` keeps the name of a checkpoint and loses its path. */
-export function publicPlans(plans: Plans): Plans {
-  const { pretrain_info, ...rest } = plans;
-  if (pretrain_info === undefined) return plans;
-  const { checkpoint_path: _path, ...info } = pretrain_info;
-  return { ...rest, pretrain_info: info };
+export function publicPlans<P extends object>(plans: P): P {
+  const { pretrain_info: info } = plans as { readonly pretrain_info?: unknown };
+  if (!isJsonObject(info)) return plans;
+  const { checkpoint_path: _path, ...rest } = info;
+  return { ...plans, pretrain_info: rest };
+}
+
+/** An adaptation plan without the places of files; that of a fine-tuned network holds its plans. */
+export function publicAdaptationPlan(plan: AdaptationPlan): AdaptationPlan {
+  return { ...plan, pretrain_plan: publicPlans(plan.pretrain_plan) };
 }
 
 /** A dataset.json without lists of cases and without free text: {@linkcode DATASET_ENTRIES} alone. */
