@@ -146,6 +146,9 @@ async function writeOnnx(model: ModelFile, request: ExportRequest, provenance: P
   if (part === "reconstruction" && (kind === "segmentation" || kind === "network")) {
     throw new ExportError(request.from, "onnx", "a network that does not reconstruct", "use --part encoder");
   }
+  if (part === "segmentation" && kind !== "segmentation" && kind !== "network") {
+    throw new ExportError(request.from, "onnx", "a network that does not segment", "use --part encoder");
+  }
   if (part === "reconstruction" && maskBlock === null) {
     throw new ExportError(request.from, "onnx", "no size of mask blocks", "use --part encoder");
   }
