@@ -23,6 +23,7 @@ export {
 export type { StepMetrics } from "./metrics_ring.ts";
 export { DivergedError } from "./divergence.ts";
 export { runTraining, type TrainingRequest } from "./loop.ts";
+export * from "./interop/mod.ts";
 export { gpuResampler, type GpuResamplerOptions } from "./gpu_resampler.ts";
 export { type BlockMask, expandMask, MaskError, sampleBlockMask, sampleRatio } from "./mask.ts";
 export type { MemoryPlan, SlotTenant } from "./memory_plan.ts";

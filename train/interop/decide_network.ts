@@ -43,7 +43,7 @@ export function decideNetwork(shapes: Shapes, documents: ModelDocuments, named: 
       const left = recovered.assumptions.filter((one) => !one.startsWith("strides"));
       return { network: filled, source, assumptions: left, notes: [] };
     }
-    const found = `a ${source === "plans" ? "plan" : source} of ${describe(planned)} and tensors of ${
+    const found = `${source === "plans" ? "plans" : "an adaptation plan"} of ${describe(planned)} and tensors of ${
       describe(ofShapes)
     }`;
     if (named) {

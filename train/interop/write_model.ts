@@ -3,7 +3,7 @@ import { writeSafetensors } from "../../data/safetensors_file.ts";
 import { elementCount } from "../../kernels/spec.ts";
 import { ADAPTATION_PLAN_KEY } from "../adaptation_plan.ts";
 import { MODEL_FORMAT, MODEL_KEY } from "./model_format.ts";
-import type { ModelRecord } from "./model_record.ts";
+import { modelRecord } from "./model_record.ts";
 import { segmentationConfig } from "./segmentation_config.ts";
 import { type ImportSummary, type ModelFile, ModelFileError } from "./types.ts";
 
@@ -40,16 +40,8 @@ export async function writeModel(
 /** Metadata of a file of weights. */
 function modelMetadata(model: ModelFile): Record<string, string> {
   const { kind, network, leakyStem, maskBlock, origin, configuration, trained, assumptions } = model;
-  const record: ModelRecord = JSON.parse(JSON.stringify({
-    origin,
-    kind,
-    network,
-    leakyStem,
-    maskBlock,
-    configuration,
-    trained,
-    assumptions,
-  }));
+  const facts = { origin, kind, network, leakyStem, maskBlock, configuration, trained, assumptions };
+  const record = modelRecord.parse(facts); // in the schema's order of keys, whatever the source's
   const config = kind === "segmentation" ? segmentationConfig(model) : model.config;
   const entries: Readonly<Record<string, unknown>> = {
     [MODEL_KEY]: record,
