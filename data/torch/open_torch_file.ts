@@ -54,12 +54,11 @@ export async function readTorch(source: ByteSource, options: TorchReadOptions = 
     );
   }
   await checkByteOrder(records.get(`${folder}byteorder`), archive, fail);
-  const classes = new TorchClasses((key) => records.get(`${folder}data/${key}`)?.bytes, fail);
-  const root = torchTree(
-    readPickle(await archive.read(pickle), classes, fail),
-    (name) => classes.opaque(name),
-    fail,
-  );
+  const refuse = (what: string): never =>
+    fail(`${what}: the file is damaged or hostile, get it again from a source that you trust`);
+  const classes = new TorchClasses((key) => records.get(`${folder}data/${key}`)?.bytes, refuse);
+  const pickled = readPickle(await archive.read(pickle), classes, refuse);
+  const root = torchTree(pickled, (name) => classes.opaque(name), refuse);
 
   return {
     path,

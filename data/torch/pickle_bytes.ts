@@ -60,12 +60,12 @@ export class PickleBytes {
     return latin1(this.bytes.subarray(begin, begin + length));
   }
 
-  /** Text up to the next line feed. */
+  /** Text up to the next line feed, one character a byte. */
   line(limit: number): string {
     const end = this.bytes.indexOf(0x0a, this.position);
     if (end < 0) this.fail("a line does not end");
     if (end - this.position > limit) this.fail(`a line of ${end - this.position} bytes, limit ${limit}`);
-    const text = this.utf8(end - this.position);
+    const text = this.latin1(end - this.position);
     this.position = end + 1;
     return text;
   }

@@ -302,7 +302,7 @@ function float(text: string, bad: (what: string) => never): number {
 
 /** Text of protocol 0, where some characters are written as their number. */
 function unescape(text: string): string {
-  return text.replace(/\\u([0-9a-f]{4})|\\U([0-9a-f]{8})/gi, (_, short?: string, long?: string) => {
+  return text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (_, short?: string, long?: string) => {
     const code = parseInt(short ?? long!, 16);
     return code <= 0x10ffff ? String.fromCodePoint(code) : "\ufffd";
   });

@@ -36,7 +36,10 @@ const MAX_DEFLATE_RATIO = 1032;
  */
 export async function readZipDirectory(source: ByteSource): Promise<Map<string, ZipRecord>> {
   const fail = (what: string): never => {
-    throw new TorchError(`Cannot read ${source.name}: ${what}`, source.name);
+    throw new TorchError(
+      `Cannot read ${source.name}: ${what}: the file is damaged or hostile, copy or download it again`,
+      source.name,
+    );
   };
   const { begin, end } = await locateDirectory(source, fail);
   if (end - begin > MAX_DIRECTORY_BYTES) {
@@ -91,7 +94,7 @@ function arrange(
   for (const record of ordered) {
     const { name, headerOffset, packedBytes, bytes, deflated } = record;
     if (headerOffset + HEADER_BYTES + packedBytes > limit) {
-      fail(`record ${printable(name)} reaches into the next one: the archive is damaged or hostile`);
+      fail(`record ${printable(name)} reaches into the next one`);
     }
     if (!deflated && bytes !== packedBytes) {
       fail(`record ${printable(name)} is stored, but its sizes differ: ${packedBytes} and ${bytes} bytes`);
@@ -126,7 +129,7 @@ async function locateDirectory(
   ) {
     at--;
   }
-  if (at < 0) fail("found no end of a zip archive: the file is truncated, copy or download it again");
+  if (at < 0) fail("found no end of a zip archive");
   let bytes = view.getUint32(at + 12, true), begin = view.getUint32(at + 16, true), end = tailBegin + at;
   if (at >= 20 && view.getUint32(at - 20, true) === 0x07064b50) {
     const position = Number(view.getBigUint64(at - 12, true));
@@ -139,9 +142,7 @@ async function locateDirectory(
   }
   if (begin + bytes > end) {
     fail(
-      `its zip directory claims bytes ${begin} to ${
-        begin + bytes
-      }, it must end before ${end}: the file is damaged`,
+      `its zip directory claims bytes ${begin} to ${begin + bytes}, it must end before ${end}`,
     );
   }
   return { begin, end: begin + bytes };
@@ -175,7 +176,7 @@ function checkName(bytes: Uint8Array, fail: (what: string) => never): string {
     name === "" || parts.includes("..") || parts.includes("") && !name.endsWith("/") || /[\\:\0]/.test(name)
   ) {
     fail(
-      `record ${printable(name)} has a name that leads out of the archive: the file is hostile or damaged`,
+      `record ${printable(name)} has a name that leads out of the archive`,
     );
   }
   return name;
@@ -189,6 +190,6 @@ async function readExactly(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
   const count = await source.read(bytes, offset);
-  if (count < length) fail(`it ended ${length - count} bytes early: the file is truncated`);
+  if (count < length) fail(`it ended ${length - count} bytes early`);
   return bytes;
 }
