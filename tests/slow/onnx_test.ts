@@ -85,14 +85,14 @@ async function compare(
       const own = await runOnGpu(gpu, graph, feeds, [...outputs.values()]);
       [...outputs].forEach(([name, value], i) => check(name, own[i], value.spec.shape, layout));
     }
-    if (elementCount(inputs.patch) * Math.max(...c.network.features) > 2 ** 18) continue;
+    if (elementCount(inputs.patch) * Math.max(...c.network.features) > 2 ** 18) continue; // loops of minutes
     const { graph, feeds, outputs } = ownGraph(c, inputs);
     const own = interpret(graph, exact(feeds), [...outputs.values()]);
     for (const [name, value] of outputs) check(name, own.get(value)!, value.spec.shape, "float64");
   }
   const text = [...worst].map(([by, share]) => `${by} ${share.toExponential(1)}`).join(", ");
   console.log(
-    `largest difference from ${gpu.info?.description ?? "the adapter"}, share of the largest value: ${text}`,
+    `largest difference from our own outputs, share of the largest value: ${text}`,
   );
 }
 
@@ -159,6 +159,23 @@ if (hasRuntime) {
       return compare(gpu, c, cubes.map((size) => inputsOf(c, 1, size)), ["dense-masked"]);
     });
   }
+  for (const kind of ["s3d", "mae"] as const) {
+    gpuTest(
+      `onnxruntime reconstructs as we do, ${kind}, at a large patch, most of which is hidden`,
+      (gpu) => {
+        const c: OnnxCase = {
+          network: isotropic({ features: [2, 4], blocks: [1, 1] }),
+          part: "reconstruction",
+          masking: { kind, leakyStem: false, block: [16, 16, 16] },
+        };
+        return compare(gpu, c, [inputsOf(c, 1, [128, 128, 128])], ["dense-masked"]);
+      },
+    );
+  }
+  gpuTest("onnxruntime segments as we do, the whole ResEnc-L", (gpu) => {
+    const c: OnnxCase = { network: networkPreset("resenc-l", { outputChannels: 4 }), part: "segmentation" };
+    return compare(gpu, c, [inputsOf(c, 1, [64, 64, 64])], ["dense-masked"]);
+  });
 }
 
 const parts: readonly [string, OnnxCase][] = [

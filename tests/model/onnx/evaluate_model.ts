@@ -88,23 +88,6 @@ function convTranspose([x, w, b]: readonly Evaluated[], { attributes }: DecodedN
   return { shape, data };
 }
 
-function instanceNormalization(
-  [x, scale, offset]: readonly Evaluated[],
-  { attributes }: DecodedNode,
-): Evaluated {
-  const channels = x.shape[1];
-  const voxels = product(x.shape.slice(2));
-  const data = new Float64Array(x.data.length);
-  for (let plane = 0; plane < x.shape[0] * channels; plane++) {
-    const values = x.data.subarray(plane * voxels, (plane + 1) * voxels);
-    const mean = values.reduce((a, b) => a + b, 0) / voxels;
-    const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / voxels;
-    const factor = scale.data[plane % channels] / Math.sqrt(variance + (attributes.epsilon as number));
-    values.forEach((v, i) => data[plane * voxels + i] = (v - mean) * factor + offset.data[plane % channels]);
-  }
-  return { shape: x.shape, data };
-}
-
 function averagePool([x]: readonly Evaluated[], { attributes }: DecodedNode): Evaluated {
   const [kernel, strides] = [attributes.kernel_shape, attributes.strides] as number[][];
   const from = stridesOf(x.shape);
@@ -172,7 +155,6 @@ function reduceMean([x]: readonly Evaluated[], { attributes }: DecodedNode): Eva
 const OPERATORS: Readonly<Record<string, (inputs: readonly Evaluated[], node: DecodedNode) => Evaluated>> = {
   Conv: conv,
   ConvTranspose: convTranspose,
-  InstanceNormalization: instanceNormalization,
   AveragePool: averagePool,
   Concat: concat,
   Resize: resize,
