@@ -32,5 +32,13 @@ export {
   sizeOf,
   type VisibleBlocks,
 } from "./masking.ts";
+export {
+  describeOnnxModel,
+  type OnnxMasking,
+  type OnnxModel,
+  onnxModel,
+  type OnnxOptions,
+  type OnnxPart,
+} from "./onnx/mod.ts";
 export { initialValues, parameterCount, type RandomStream, torchAlias, torchKeys } from "./parameters.ts";
 export { resEncUNet, type UNet } from "./unet.ts";
