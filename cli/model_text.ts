@@ -25,7 +25,9 @@ export function modelText(model: ModelDescription): string {
     ? "the tensors' shapes"
     : `the ${model.architectureSource}`;
   return [
-    `${model.path}: ${model.format}${model.origin === "unknown" ? "" : ` of ${model.origin}`}`,
+    `${model.path}: ${model.format === "torch" ? "file of PyTorch" : model.format}${
+      model.origin === "unknown" ? "" : `, from ${model.origin}`
+    }`,
     `kind: ${KINDS[model.kind]}`,
     `network: ${model.architecture}, channels ${network.inputChannels} in, ${network.outputChannels} out; known from ${from}`,
     ...stages,

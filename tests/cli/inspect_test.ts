@@ -22,7 +22,7 @@ Deno.test("inspect says what a checkpoint holds and accounts for every key", asy
   });
   const text = await run("inspect", "spark.pth");
   assert.equal(text.code, 0, text.stderr);
-  assert.match(text.stdout, /^spark\.pth: torch of nnssl$/m);
+  assert.match(text.stdout, /^spark\.pth: file of PyTorch, from nnssl$/m);
   assert.match(text.stdout, /^ {2}stage 1, 4 features, 2 blocks, kernel 3x3x3, stride 2x2x2$/m);
   assert.match(text.stdout, /^training: SparkMAETrainer, 1000 epochs, last training loss 0\.2500$/m);
   assert.match(text.stdout, /^assumed: a stride of 1 in the first stage$/m);

@@ -1,3 +1,4 @@
+import { DataError } from "../../data/errors.ts";
 import type { SafetensorsTensor } from "../../data/safetensors.ts";
 import { parseLabels } from "../../data/nnunet/labels.ts";
 import { ConfigError } from "../../model/config.ts";
@@ -103,10 +104,14 @@ function lazyTensor(source: ModelSource, name: string, { key, shape, dtype }: St
 /** Why the labels of a dataset.json do not fit a network; null where they do, or there are none. */
 function labelFault({ plans, dataset }: ModelDocuments, outputs: number, path: string): string | null {
   if (plans === null || dataset === null) return null;
-  const labels = parseLabels(dataset, `the dataset.json of ${path}`);
-  return labels.outputs === outputs
-    ? null
-    : `The labels were left out: dataset.json has ${labels.outputs} outputs, the network ${outputs}`;
+  try {
+    const labels = parseLabels(dataset, `the dataset.json of ${path}`);
+    if (labels.outputs === outputs) return null;
+    return `The labels were left out: dataset.json has ${labels.outputs} outputs, the network ${outputs}`;
+  } catch (error) {
+    if (error instanceof DataError) return `The labels were left out: ${error.message}`;
+    throw error;
+  }
 }
 
 const FLOATS: ReadonlySet<SafetensorsTensor["dtype"]> = new Set(["F32", "F16", "BF16", "F64"]);

@@ -1,7 +1,6 @@
 import { configurationOf } from "../../data/nnunet/plans.ts";
 import type { FinetuneConfig } from "../finetune/config.ts";
 import { resolveFinetuneConfig } from "../finetune/resolve_config.ts";
-import { finetuneConfigSchema } from "../finetune/config.ts";
 import { type ModelFile, ModelFileError } from "./types.ts";
 
 /**
@@ -12,8 +11,7 @@ import { type ModelFile, ModelFileError } from "./types.ts";
  * @throws {ConfigError} when the plan's configuration is not one that can be trained here
  */
 export function segmentationConfig(model: ModelFile): FinetuneConfig {
-  const own = finetuneConfigSchema.safeParse(model.config);
-  if (own.success) return own.data;
+  if (model.config !== null) return model.config as unknown as FinetuneConfig;
   const { path, plans, configuration, network, trained } = model;
   if (plans === null || configuration === null) {
     throw new ModelFileError(

@@ -3,6 +3,7 @@ import { type RunConfig, runConfigSchema } from "../config.ts";
 import { type FinetuneConfig, finetuneConfigSchema, finetuneNetwork } from "../finetune/config.ts";
 import { parsePlans } from "../../data/nnunet/parse_plans.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
+import { z } from "../deps.ts";
 import { maeConfig } from "../step.ts";
 import { MODEL_FORMAT, MODEL_KEY } from "./model_format.ts";
 import { modelRecord } from "./model_record.ts";
@@ -10,6 +11,27 @@ import { type ModelDocuments, NO_DOCUMENTS, UNKNOWN_TRAINING } from "./source.ts
 import { ModelFileError } from "./types.ts";
 
 type Metadata = Readonly<Record<string, string>>;
+
+/** The keys of a pre-training configuration that say what the weights are; others may be of another version. */
+const pretrainKeys = z.looseObject({
+  network: runConfigSchema.shape.network,
+  mask: runConfigSchema.shape.mask,
+  seed: z.number(),
+  stepsPerEpoch: z.int().positive(),
+});
+
+/** Those of a fine-tuning configuration. */
+const finetuneKeys = z.looseObject({
+  configuration: z.string(),
+  network: finetuneConfigSchema.shape.network,
+  patch: finetuneConfigSchema.shape.patch,
+  deepSupervision: z.boolean(),
+  init: finetuneConfigSchema.shape.init,
+  augmentation: finetuneConfigSchema.shape.augmentation,
+  fold: finetuneConfigSchema.shape.fold,
+  seed: z.number(),
+  stepsPerEpoch: z.int().positive(),
+});
 
 /**
  * What the metadata of a safetensors file say; a file without `format` of spark3d says only its adaptation plan, if any.
@@ -31,18 +53,20 @@ export function spark3dDocuments(metadata: Metadata, path: string): ModelDocumen
   };
   switch (metadata.format) {
     case "spark3d-checkpoint-1": {
-      const config = runConfigSchema.safeParse(entry("config"));
-      return config.success ? pretrained(common, config.data, metadata) : refuse("a damaged config");
+      const config = pretrainKeys.safeParse(entry("config"));
+      return config.success
+        ? pretrained(common, config.data as unknown as RunConfig, metadata)
+        : refuse(`a damaged config (${faultOf(config.error)})`);
     }
     case "spark3d-finetuned-1": {
-      const config = finetuneConfigSchema.safeParse(entry("config"));
-      if (!config.success) return refuse("a damaged config");
+      const config = finetuneKeys.safeParse(entry("config"));
+      if (!config.success) return refuse(`a damaged config (${faultOf(config.error)})`);
       const segmentation = { plans: entry("plans"), dataset: entry("dataset"), progress: entry("progress") };
-      return finetuned(common, config.data, segmentation, path);
+      return finetuned(common, config.data as unknown as FinetuneConfig, segmentation, path);
     }
     case MODEL_FORMAT: {
       const record = modelRecord.safeParse(entry(MODEL_KEY));
-      if (!record.success) return refuse(`a damaged ${MODEL_KEY}`);
+      if (!record.success) return refuse(`a damaged ${MODEL_KEY} (${faultOf(record.error)})`);
       const plans = entry("plans");
       return {
         ...common,
@@ -111,6 +135,10 @@ function finetuned(
       mirrorAxes: enabled && mirrorProbability > 0 ? mirrorAxes : [],
     },
   };
+}
+
+function faultOf({ issues: [{ path, message }] }: z.ZodError): string {
+  return path.length > 0 ? `${path.join(".")}: ${message}` : message;
 }
 
 function jsonEntry(metadata: Metadata, name: string, path: string): JsonObject | null {
