@@ -77,6 +77,8 @@ function batchSize(text: string): number | "dynamic" {
 
 function summaryText({ files, tensors, parameters, bytes }: ExportSummary): string {
   const [file, ...beside] = files;
-  const facts = `${parameters} parameters under ${tensors} names, ${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const facts = `${parameters.toLocaleString("en-US")} parameters under ${tensors} names, ${
+    (bytes / 2 ** 20).toFixed(1)
+  } MiB`;
   return [`${file}: ${facts}`, ...beside].join("\n");
 }

@@ -34,7 +34,7 @@ Deno.test("spark3d export writes the file and its card, and one JSON object abou
     "--no-card",
   ]);
   assert.equal(text.code, 0, text.stderr);
-  assert.match(text.stdout, /^\S+a\.onnx: \d+ parameters under \d+ names, 0\.\d MiB\n$/);
+  assert.match(text.stdout, /^\S+a\.onnx: \d+,\d+ parameters under \d+ names, 0\.\d MiB\n$/);
 });
 
 Deno.test("spark3d export refuses in one line what cannot be exported, and what does not go together", async () => {

@@ -12,10 +12,10 @@ import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
 import { isSegmentation, nnunetCheckpoint } from "./nnunet_checkpoint.ts";
 import { writeModelFolder } from "./nnunet_folder.ts";
 import { onnxMetadata } from "./onnx_metadata.ts";
-import { type Provenance, PROVENANCE_KEY, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
+import { type Provenance, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
 import { publicAdaptationPlan, publicDataset, publicPlans } from "./public_plans.ts";
 import { readModel } from "./read_model.ts";
-import { readTrainingRecord } from "./training_record.ts";
+import { PROVENANCE_KEY, readTrainingRecord } from "./training_record.ts";
 import type { ModelFile } from "./types.ts";
 import { writeModel } from "./write_model.ts";
 

@@ -106,7 +106,7 @@ function detailsTable({ model, parameters, format, files, provenance }: CardRequ
   const { network } = model;
   const rows: CardRow[] = [
     ["Architecture", network.encoder === "residual" ? "residual-encoder U-Net" : "plain U-Net"],
-    ["Parameters", parameters],
+    ["Parameters", parameters.toLocaleString("en-US")],
     ["Stages", network.features.length],
     ["Channels of the stages", network.features.join(", ")],
     [

@@ -22,9 +22,6 @@ export interface Provenance {
   readonly licence: string;
 }
 
-/** Name of the metadata entry that holds a {@linkcode Provenance}, as JSON. */
-export const PROVENANCE_KEY = "provenance";
-
 /** Licence of weights for which nobody stated one. */
 export const UNSTATED_LICENCE = "other";
 

@@ -1,21 +1,37 @@
+import { readSafetensorsHeader } from "../../data/safetensors_file.ts";
 import { readStoreIndex } from "../../data/store_index.ts";
+import { z } from "../deps.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
 import { runPaths } from "../run_folder.ts";
 import { RunLog } from "../run_log.ts";
 
-/** Counts of the data that a network learned from; no name of a subject, a case or a file. */
-export interface DataFacts {
+const count = z.int().nonnegative();
+
+const dataFactsSchema = z.object({
   /** Name of the collection or data set. */
-  readonly name: string;
+  name: z.string(),
   /** Volumes, or cases with labels. */
-  readonly volumes: number | null;
+  volumes: count.nullable(),
   /** Subjects (pre-training) or cases (fine-tuning) that were trained on and validated with. */
-  readonly train: number | null;
-  readonly val: number | null;
-  readonly rejected: number | null;
+  train: count.nullable(),
+  val: count.nullable(),
+  rejected: count.nullable(),
   /** Volumes of every modality; empty where unknown. */
-  readonly modalities: Readonly<Record<string, number>>;
-}
+  modalities: z.record(z.string(), count),
+}).readonly();
+
+/** Counts of the data that a network learned from; no name of a subject, a case or a file. */
+export type DataFacts = z.infer<typeof dataFactsSchema>;
+
+/** Name of the metadata entry of an exported file that says where its weights come from, as JSON. */
+export const PROVENANCE_KEY = "provenance";
+
+/** What a record takes over from the provenance of an exported file. */
+const keptProvenance = z.object({
+  trainedBy: z.string().nullable(),
+  adapter: z.string().nullable(),
+  data: dataFactsSchema.nullable(),
+});
 
 /** A validation of a run. */
 export interface ValidationPoint {
@@ -40,14 +56,14 @@ export interface TrainingRecord {
 const NOTHING: TrainingRecord = { adapter: null, versions: {}, summary: null, data: null, validation: [] };
 
 /**
- * Reads what a run folder tells. Files that are missing or damaged count as telling nothing: a record adds to a card, and weights can be
- * handed over without it.
+ * Reads what a run folder tells, or the provenance of an exported file. Files that are missing or damaged count as telling nothing: a
+ * record adds to a card, and weights can be handed over without it.
  *
- * @param path run folder, or a checkpoint in one
+ * @param path run folder, a checkpoint in one, or a file
  */
 export async function readTrainingRecord(path: string): Promise<TrainingRecord> {
   const folder = await runFolderOf(path);
-  if (folder === null) return NOTHING;
+  if (folder === null) return await exportedRecord(path);
   const paths = runPaths(folder);
   const record = await readObject(paths.record);
   const summary = await readObject(paths.summary);
@@ -68,6 +84,18 @@ async function runFolderOf(path: string): Promise<string | null> {
   if (await has(path)) return path;
   const folder = /^(.*)[/\\]checkpoints[/\\][^/\\]+$/.exec(path)?.[1];
   return folder !== undefined && await has(folder) ? folder : null;
+}
+
+/** What the metadata of an exported safetensors file tell. */
+async function exportedRecord(path: string): Promise<TrainingRecord> {
+  try {
+    const { metadata } = await readSafetensorsHeader(path);
+    const { trainedBy, adapter, data } = keptProvenance.parse(JSON.parse(metadata[PROVENANCE_KEY]));
+    const version = /^spark3d (\S+)$/.exec(trainedBy ?? "")?.[1];
+    return { ...NOTHING, adapter, data, versions: version ? { spark3d: version } : {} };
+  } catch {
+    return NOTHING;
+  }
 }
 
 async function readObject(path: string): Promise<JsonObject | null> {

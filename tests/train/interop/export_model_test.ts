@@ -190,6 +190,10 @@ Deno.test("exportModel() writes safetensors that fine-tuning and prediction read
   const { values } = await transferWeights({ checkpoint: out, parameters });
   for (const { name } of parameters) assert.deepEqual(values.get(name), weights.get(name)!.data);
 
+  const again = `${folder.path}/again.safetensors`;
+  await exportModel({ from: out, format: "safetensors", out: again, licence: "CC-BY-4.0", card: null });
+  assert.deepEqual(JSON.parse((await readSafetensorsHeader(again)).metadata.provenance), provenance);
+
   const segmentation = await writeSegmentationRun(seg);
   await exportModel({ from: seg, format: "safetensors", out });
   const model = await readFinetuned(out);
