@@ -10,6 +10,7 @@ import {
 
 /** Lists, dictionaries, tuples, sets and calls of one pickle; bounds its memory. */
 const MAX_OBJECTS = 2_000_000;
+const MAX_STEPS = 16_000_000; // the file names of a hundred thousand images need ten million
 const MAX_MEMO = 8_000_000; // below 2^24, where a Map is full
 const MAX_NUMBER_BYTES = 1024;
 const MAX_NAME_BYTES = 1000;
@@ -18,7 +19,8 @@ const EXTENSIONS = new Set([0x82, 0x83, 0x84]);
 
 /**
  * Runs a pickle, protocols 0 to 5, as a machine that only builds data: numbers, text, bytes, lists and dictionaries. Whatever
- * concerns a class goes to `host`, as a name. Time and memory are linear in the size of the pickle.
+ * concerns a class goes to `host`, as a name. Time and memory are linear in the size of the pickle,
+ * and bounded.
  *
  * An own machine, because `pickleparser` 0.2.1 calls functions of JavaScript with arguments of the file, copies the state of objects
  * onto them (`__proto__`, `__setstate__`), reads negative numbers wrongly (LONG1) and bounds nothing.
@@ -282,8 +284,9 @@ export function readPickle(bytes: Uint8Array, host: PickleHost, fail: (what: str
     }
   };
 
-  for (;;) {
+  for (let steps = 0;; steps++) {
     at = input.position;
+    if (steps > MAX_STEPS) bad(`more than ${MAX_STEPS} opcodes`);
     const code = input.uint8();
     if (code !== 0x2e) { // STOP
       run(code);

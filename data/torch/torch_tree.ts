@@ -14,7 +14,7 @@ import type { TorchKey, TorchOpaque, TorchValue } from "./types.ts";
 
 const MAX_DEPTH = 200;
 /** Values of the tree written out, where what is shared counts every time: no walk over it takes longer. */
-const MAX_VALUES = 20_000_000;
+const MAX_VALUES = 16_000_000;
 
 /**
  * Turns what a pickle left into plain values, in place. Refuses cycles, deep nesting, and values that contain each other so often

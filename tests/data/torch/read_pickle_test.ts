@@ -321,6 +321,7 @@ Deno.test("bombs are refused: memo, nesting, cycles, copies, repeated digits", a
   await refused(/nested deeper than 200/, "]".repeat(100_000), "a".repeat(99_999));
   await refused(/contains itself/, "]q", 0, "h", 0, "a");
   await refused(/contains itself/, "}q", 0, "K", 1, "h", 0, "s");
+  await refused(/more than 16000000 opcodes/, new Uint8Array(17_000_000).fill(0x4e));
   await refused(/more than 2000000 objects/, "]0".repeat(2_000_001), "N");
   // A list of 100,000 items is copied by a call again and again.
   await refused(
