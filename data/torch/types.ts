@@ -36,7 +36,7 @@ export interface TorchOpaque {
 /** Key of a dictionary; Python's other keys are left out, with a note. */
 export type TorchKey = string | number | bigint | boolean | null;
 
-/** A dictionary (also OrderedDict and the attributes that came with it), in the order of the file. */
+/** A dictionary or OrderedDict, in the order of the file; attributes that a file sets on one are left out. */
 export type TorchDict = ReadonlyMap<TorchKey, TorchValue>;
 
 /**
