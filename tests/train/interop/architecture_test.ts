@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import type { Dims3 } from "../../../kernels/spec.ts";
-import { isotropic, type NetworkConfig, networkPreset } from "../../../model/config.ts";
+import { ConfigError, isotropic, type NetworkConfig, networkPreset } from "../../../model/config.ts";
 import {
   ArchitectureError,
   architectureFromShapes,
   sameArchitecture,
 } from "../../../train/interop/architecture.ts";
 import { modelParameters } from "../../../train/interop/parameters.ts";
+import { noise } from "../../support/ops.ts";
 
 /** Shapes of a network's tensors, some changed or left out. */
 function shapesOf(
@@ -87,4 +88,35 @@ Deno.test("architectureFromShapes() refuses other networks by name", () => {
     () => architectureFromShapes(broken),
     /inputChannels is undefined, wanted a positive integer/,
   );
+});
+
+Deno.test("architectureFromShapes() answers any shapes with a network that can be built, or a refusal", () => {
+  const network = isotropic({ features: [4, 6, 6], blocks: [1, 2, 1], ...anisotropic });
+  const whole = [...shapesOf(network)];
+  const chance = noise(40_000, 7);
+  let next = 0;
+  const draw = (below: number) => Math.floor(Math.abs(chance[next++]) * 1e4) % below;
+  const wild = [0, 1, 2, 3, 7, 1e9, 2 ** 53, -1, 0.5];
+  let built = 0;
+  for (let round = 0; round < 500; round++) {
+    const shapes = new Map(whole);
+    for (let i = draw(3); i >= 0; i--) {
+      const [name, shape] = whole[draw(whole.length)];
+      const at = draw(shape.length);
+      if (draw(3) === 0) shapes.delete(name);
+      else if (draw(4) === 0) shapes.set(name, shape.slice(0, at));
+      else shapes.set(name, shape.with(at, wild[draw(wild.length)]));
+    }
+    try {
+      const { network: found } = architectureFromShapes(shapes);
+      assert.ok(modelParameters("s3d", found).length > 0);
+      built++;
+    } catch (error) {
+      assert.ok(
+        error instanceof ArchitectureError || error instanceof ConfigError,
+        `round ${round}: ${error}`,
+      );
+    }
+  }
+  assert.ok(built > 50 && built < 450, `${built} were built`);
 });

@@ -3,7 +3,8 @@ import { readSafetensors } from "../../../data/safetensors_file.ts";
 import { CheckpointError } from "../../../train/checkpoint_state.ts";
 import { adaptationPlan } from "../../../train/adaptation_plan.ts";
 import { readFinetuned } from "../../../train/finetune/checkpoint.ts";
-import { readPretrained } from "../../../train/finetune/plan_modes.ts";
+import { adaptPlans, readPretrained } from "../../../train/finetune/plan_modes.ts";
+import { resolveFinetuneConfig } from "../../../train/finetune/resolve_config.ts";
 import { transferWeights } from "../../../train/finetune/transfer.ts";
 import { importModel } from "../../../train/interop/import_model.ts";
 import { modelParameters } from "../../../train/interop/parameters.ts";
@@ -33,7 +34,22 @@ Deno.test("importModel() writes what fine-tuning starts from, the same bytes eve
     assert.equal(tensors, weights.size);
     assert.equal(parameters, [...weights.values()].reduce((sum, { data }) => sum + data.length, 0));
     assert.equal(bytes, (await Deno.stat(out)).size);
-    assert.deepEqual((await readPretrained(out)).adaptationPlan, plan);
+    const checkpoint = await readPretrained(out);
+    assert.deepEqual(checkpoint.adaptationPlan, plan);
+    const adapted = adaptPlans(blobPlans(1), "like-pretrained", { checkpoint });
+    const config = resolveFinetuneConfig({
+      start: "pretrained",
+      plan: {
+        name: "3d_fullres",
+        configuration: adapted.configurations["3d_fullres"],
+        inputChannels: 1,
+        outputs: 3,
+      },
+    });
+    assert.deepEqual(
+      [config.network.features, config.network.blocks, config.patch],
+      [network.features, network.blocks, [16, 16, 16]],
+    );
     const wanted = modelParameters("network", { ...network, inputChannels: 2, outputChannels: 3 });
     const { values, report } = await transferWeights({
       checkpoint: out,
@@ -117,6 +133,29 @@ Deno.test("importModel() makes a network of nnU-Net one that predicts", () =>
       other.notes.join("\n"),
       /The labels were left out: dataset\.json has 2 outputs, the network 3/,
     );
+  }));
+
+Deno.test("importModel() takes a plain network, whose first convolution is its stem", () =>
+  withFolder(async (folder) => {
+    const source = `${folder}/plain.pth`, out = `${folder}/plain.safetensors`;
+    const plain = isotropic({
+      encoder: "plain",
+      features: [3, 4],
+      blocks: [2, 2],
+      decoderConvs: [2],
+      kernels: [[1, 3, 3], [3, 3, 3]],
+      strides: [[1, 1, 1], [1, 2, 2]],
+    });
+    const weights = noiseWeights("network", plain);
+    const plans = `${folder}/plans_of_the_data.json`;
+    await Deno.writeTextFile(plans, JSON.stringify(pretrainPlan([8, 8, 8])));
+    await writeTorchCheckpoint(source, stateDict(weights, { prefix: "module." }));
+    const { model } = await importModel(source, out, { plans });
+    assert.deepEqual([model.network, model.architectureSource], [plain, "shapes"]);
+    assert.equal(model.adaptationPlan?.key_to_stem, "encoder.stages.0.0");
+    const wanted = modelParameters("network", { ...plain, inputChannels: 3 });
+    const { report } = await transferWeights({ checkpoint: out, parameters: wanted });
+    assert.deepEqual(report.adapted, ["encoder.stages.0.0.convs.0.conv.weight"]);
   }));
 
 Deno.test("importModel() takes an encoder alone, and refuses an incomplete one without leaving a file", () =>
