@@ -43,9 +43,9 @@ export function decideNetwork(shapes: Shapes, documents: ModelDocuments, named: 
       const left = recovered.assumptions.filter((one) => !one.startsWith("strides"));
       return { network: filled, source, assumptions: left, notes: [] };
     }
-    const found = `${source === "plans" ? "plans" : "an adaptation plan"} of ${describe(planned)} and tensors of ${
-      describe(ofShapes)
-    }`;
+    const found = `${source === "plans" ? "plans" : "an adaptation plan"} of ${
+      describe(planned)
+    } and tensors of ${describe(ofShapes)}`;
     if (named) {
       throw new ArchitectureError(`found ${found}, wanted the same network: name the plans of this file`);
     }
