@@ -1,8 +1,8 @@
 import { writeFileAtomic, writeJsonAtomic } from "../../data/atomic.ts";
 import { writeTorchFile } from "../../data/torch/write_torch_file.ts";
 import { elementCount } from "../../kernels/spec.ts";
-import type { OnnxPart } from "../../model/onnx/options.ts";
 import { torchKeys } from "../../model/parameters.ts";
+import { cardPath } from "./card_path.ts";
 import { usageText } from "./card_usage.ts";
 import { carriedOverNotes } from "./carried_over.ts";
 import { ExportError, type ExportRequest, type ExportSummary } from "./export_types.ts";
@@ -11,13 +11,13 @@ import { nnsslCheckpoint, nnsslTrainer, type PlannedModel } from "./nnssl_checkp
 import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
 import { isSegmentation, nnunetCheckpoint } from "./nnunet_checkpoint.ts";
 import { writeModelFolder } from "./nnunet_folder.ts";
-import { onnxMetadata } from "./onnx_metadata.ts";
 import { type Provenance, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
 import { publicAdaptationPlan, publicDataset, publicPlans } from "./public_plans.ts";
 import { readModel } from "./read_model.ts";
 import { PROVENANCE_KEY, readTrainingRecord } from "./training_record.ts";
 import type { ModelFile } from "./types.ts";
 import { writeModel } from "./write_model.ts";
+import { usualPart, writeOnnxFile } from "./write_onnx_file.ts";
 
 /** What a writer of one form made. */
 interface Written {
@@ -39,7 +39,7 @@ interface Written {
  *
  * @throws {ExportError} when the network lacks what the form needs
  * @throws {ModelFileError | SafetensorsError | TorchError} when the source cannot be read
- * @throws {DataError} when `out` cannot be written
+ * @throws {DataError} when a file cannot be written, or would replace one that is not ours
  *
  * @example
  * ```ts ignore
@@ -51,28 +51,27 @@ export async function exportModel(request: ExportRequest): Promise<ExportSummary
   await using opened = await readModel(from);
   const model = withoutPlaces(opened);
   requireComplete(model, request);
+  const path = await cardPath(request);
   const record = await readTrainingRecord(from);
   const provenance = provenanceOf(model, record, licence);
   const { beside, tensors } = await write(model, request, provenance);
   const notes = [...model.notes, ...carriedOverNotes(model, format)];
   const parameters = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const card = request.card === null ? [] : [request.card ?? besideFile(out, "README.md")];
-  const files = [out, ...beside, ...card];
-  for (const path of card) {
+  const files = [out, ...beside, ...(path === null ? [] : [path])];
+  if (path !== null) {
     const file = baseName(out);
-    await writeFileAtomic(
-      path,
-      modelCard({
-        format,
-        files: [file, ...beside.map(baseName)],
-        model,
-        record,
-        provenance,
-        usage: usageText(format, file, model),
-        notes,
-        parameters,
-      }),
-    );
+    const usage = usageText(format, file, model);
+    const card = {
+      format,
+      files: [file, ...beside.map(baseName)],
+      model,
+      record,
+      provenance,
+      usage,
+      notes,
+      parameters,
+    };
+    await writeFileAtomic(path, modelCard(card));
   }
   const { size: bytes } = await Deno.stat(out);
   return { format, files, tensors, parameters, bytes, adaptationPlan: model.adaptationPlan, notes };
@@ -87,7 +86,7 @@ function write(model: ModelFile, request: ExportRequest, provenance: Provenance)
     case "safetensors":
       return writeSafetensorsModel(model, request, provenance);
     case "onnx":
-      return writeOnnx(model, request, provenance);
+      return writeOnnxModel(model, request, provenance);
   }
 }
 
@@ -139,38 +138,13 @@ async function writeSafetensorsModel(
   return { beside: [], tensors };
 }
 
-async function writeOnnx(model: ModelFile, request: ExportRequest, provenance: Provenance): Promise<Written> {
-  const { describeOnnxModel } = await import("../../model/onnx/mod.ts");
-  const { kind, maskBlock, leakyStem } = model;
-  const part = request.part ?? usualPart(model);
-  if (part === "reconstruction" && (kind === "segmentation" || kind === "network")) {
-    throw new ExportError(request.from, "onnx", "a network that does not reconstruct", "use --part encoder");
-  }
-  if (part === "segmentation" && kind !== "segmentation" && kind !== "network") {
-    throw new ExportError(request.from, "onnx", "a network that does not segment", "use --part encoder");
-  }
-  if (part === "reconstruction" && maskBlock === null) {
-    throw new ExportError(request.from, "onnx", "no size of mask blocks", "use --part encoder");
-  }
-  const described = describeOnnxModel({
-    network: model.network,
-    part,
-    ...(part === "reconstruction" && kind !== "segmentation" && kind !== "network"
-      ? { masking: { kind, leakyStem, block: [maskBlock!, maskBlock!, maskBlock!] } }
-      : {}),
-    tensor: (name) => model.tensors.get(name)!.read(),
-    batch: request.batch ?? "dynamic",
-    ...(request.patch ? { patch: request.patch } : {}),
-    metadata: onnxMetadata(model, provenance),
-  });
-  await writeFileAtomic(request.out, described.chunks());
+async function writeOnnxModel(
+  model: ModelFile,
+  request: ExportRequest,
+  provenance: Provenance,
+): Promise<Written> {
+  await writeOnnxFile(model, request, provenance);
   return { beside: [], tensors: model.tensors.size };
-}
-
-/** The part that a network was trained for. */
-function usualPart({ kind }: ModelFile): OnnxPart {
-  if (kind === "network") return "encoder";
-  return kind === "segmentation" ? "segmentation" : "reconstruction";
 }
 
 /** Names in the `network_weights` of a PyTorch file. */

@@ -1,4 +1,5 @@
 import { bullets, dataTable, preprocessingTable, resultsTable, trainingTable } from "./card_training.ts";
+import { CARD_MARK } from "./card_path.ts";
 import { type CardRow, extents, factTable, plainText, sections } from "./card_text.ts";
 import type { ExportFormat } from "./export_types.ts";
 import { type Provenance, UNSTATED_LICENCE } from "./provenance.ts";
@@ -93,7 +94,7 @@ function frontMatter(kind: ModelKind, licence: string): string {
     "---",
     `license: ${licence}`,
     ...(licence === UNSTATED_LICENCE ? ["license_name: unstated"] : []),
-    "library_name: spark3d",
+    CARD_MARK,
     `pipeline_tag: ${segmentation ? "image-segmentation" : "image-feature-extraction"}`,
     "tags:",
     ...tags.map((tag) => `- ${tag}`),

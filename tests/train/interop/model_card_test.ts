@@ -73,3 +73,20 @@ Deno.test("modelCard() says of a segmentation network what its labels are, and t
   assert.match(parts.get("Training")!, /Started from \| first/);
   assert.match(parts.get("Licence")!, /Nobody stated a licence/);
 });
+
+Deno.test("exportModel() replaces its own card and leaves another README.md alone", async () => {
+  using folder = temporaryFolder();
+  await writePretrainedRun(`${folder.path}/run`);
+  const request = { from: `${folder.path}/run`, format: "nnunet", out: `${folder.path}/a.pth` } as const;
+  await exportModel(request);
+  await exportModel(request);
+  await Deno.remove(request.out);
+  await Deno.writeTextFile(`${folder.path}/README.md`, "# Mine\n");
+  await assert.rejects(exportModel(request), {
+    name: "DataError",
+    message: /README\.md: found a README\.md that is no model card of Spark3D, wanted none: .*--no-card$/,
+  });
+  assert.equal(await Deno.stat(request.out).catch(() => null), null, "nothing was written");
+  await exportModel({ ...request, card: `${folder.path}/CARD.md` });
+  assert.equal(await Deno.readTextFile(`${folder.path}/README.md`), "# Mine\n");
+});
