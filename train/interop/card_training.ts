@@ -30,10 +30,7 @@ export function trainingTable(model: ModelFile, record: TrainingRecord): string 
     ["Hidden share of blocks", isJsonObject(ratio) ? ratioText(ratio) : null],
     ["Edge of a mask block, voxels", model.maskBlock],
     ["Stem sees hidden voxels", config && model.leakyStem ? "yes, as in the reference" : null],
-    [
-      "Deep supervision",
-      model.kind === "segmentation" ? (model.network.deepSupervision ? "yes" : "no") : null,
-    ],
+    ["Deep supervision", typeof config?.deepSupervision === "boolean" ? yesNo(config.deepSupervision) : null],
     ["Fold", trained.fold],
     ["Precision of activations", text(config?.precision)],
     ["Seed", trained.seed],
@@ -41,6 +38,10 @@ export function trainingTable(model: ModelFile, record: TrainingRecord): string 
     ["Program", record.versions.spark3d ? `spark3d ${record.versions.spark3d}` : null],
   ];
   return factTable(rows);
+}
+
+function yesNo(value: boolean): string {
+  return value ? "yes" : "no";
 }
 
 function ratioText({ kind, value, low, high }: JsonObject): string {

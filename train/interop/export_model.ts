@@ -103,7 +103,7 @@ async function writeNnssl(model: ModelFile, { from, out }: ExportRequest): Promi
   const plan = besideFile(out, "adaptation_plan.json");
   await writeJsonAtomic(plan, {
     ...nnsslAdaptationPlan(model.adaptationPlan),
-    trainer_name: nnsslTrainer(model.kind),
+    trainer_name: nnsslTrainer(model),
   });
   return { beside: [plan], tensors: keyCount(model) };
 }

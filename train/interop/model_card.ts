@@ -2,6 +2,7 @@ import { bullets, dataTable, preprocessingTable, resultsTable, trainingTable } f
 import { CARD_MARK } from "./card_path.ts";
 import { type CardRow, extents, factTable, plainText, sections } from "./card_text.ts";
 import type { ExportFormat } from "./export_types.ts";
+import { isSparse } from "./nnssl_checkpoint.ts";
 import { type Provenance, UNSTATED_LICENCE } from "./provenance.ts";
 import type { TrainingRecord } from "./training_record.ts";
 import type { ModelFile, ModelKind } from "./types.ts";
@@ -46,13 +47,21 @@ const METHODS: Readonly<Record<ModelKind, string>> = {
   "network": "Weights of a U-Net whose training is not recorded in full.",
 };
 
-const CITATIONS = [
-  "T. Wald et al., Revisiting MAE pre-training for 3D medical image segmentation, arXiv:2410.23132",
-  "K. Tian et al., Designing BERT for convolutional networks: sparse and hierarchical masked modeling, arXiv:2301.03580",
+const WALD =
+  "T. Wald et al., Revisiting MAE pre-training for 3D medical image segmentation, arXiv:2410.23132";
+const SPARK =
+  "K. Tian et al., Designing BERT for convolutional networks: sparse and hierarchical masked modeling, arXiv:2301.03580";
+const NNUNET = [
   "F. Isensee et al., nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation, Nature " +
   "Methods 18, 2021",
   "F. Isensee et al., nnU-Net revisited: a call for rigorous validation in 3D medical image segmentation, arXiv:2404.09556",
 ];
+
+/** Works that a network rests on. */
+function citations({ kind, plans }: ModelFile): string[] {
+  const pretrained = kind !== "segmentation" && kind !== "network" || plans?.pretrain_info !== undefined;
+  return [...(pretrained ? [WALD] : []), ...(isSparse(kind) ? [SPARK] : []), ...NNUNET];
+}
 
 /**
  * The model card of an exported network, Markdown with front matter as model hubs read it. It holds counts and settings, and names no
@@ -77,7 +86,7 @@ export function modelCard(request: CardRequest): string {
       ["Results", resultsTable(model, record), resultsNote(segmentation, record)],
       ["Limits", limits(request)],
       ["Licence", licenceText(provenance.licence)],
-      ["Citation", bullets(CITATIONS)],
+      ["Citation", bullets(citations(model))],
     ]);
 }
 

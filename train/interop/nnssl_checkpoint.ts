@@ -14,8 +14,11 @@ const TRAINERS: Readonly<Partial<Record<ModelKind, string>>> = {
   "mae": "BaseMAETrainer",
 };
 
-/** Name of nnssl's trainer of a kind of network. */
-export function nnsslTrainer(kind: ModelKind): string {
+/** Name of nnssl's trainer of a network: the one that trained it, else the one that trains its kind. */
+export function nnsslTrainer(
+  { kind, origin, trained }: Pick<ModelFile, "kind" | "origin" | "trained">,
+): string {
+  if (origin === "nnssl" && trained.trainer !== null) return trained.trainer;
   return TRAINERS[kind] ?? "AbstractBaseTrainer";
 }
 
@@ -36,12 +39,12 @@ export type PlannedModel = ModelFile & { readonly adaptationPlan: AdaptationPlan
 export function nnsslCheckpoint(model: PlannedModel): TorchWritable {
   const plan = nnsslAdaptationPlan(model.adaptationPlan);
   const pretrainPlan = plan.pretrain_plan as JsonObject;
-  const { epochs, trainer } = model.trained;
+  const { epochs } = model.trained;
   const tensors = writableTensors(model);
   const entries: [string, TorchWritable][] = [
     ["network_weights", networkState(tensors)],
     ["init_args", torchFromJson(initArguments(pretrainPlan))],
-    ["trainer_name", model.origin === "nnssl" && trainer !== null ? trainer : nnsslTrainer(model.kind)],
+    ["trainer_name", nnsslTrainer(model)],
     ["nnssl_adaptation_plan", torchFromJson(plan)],
   ];
   if (isSparse(model.kind)) entries.push(["spark_weights", sparkState(tensors)]);
