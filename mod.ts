@@ -50,6 +50,15 @@ export { type FinetunedModel, readFinetuned } from "./train/finetune/checkpoint.
 export { predictCases } from "./train/predict/predict_cases.ts";
 export { caseMetrics, evaluateFolder, writeSummary } from "./evaluate/mod.ts";
 
+// Weights from and to other programs
+export {
+  exportModel,
+  type ExportRequest,
+  importModel,
+  type ModelFile,
+  readModel,
+} from "./train/interop/mod.ts";
+
 // GPU programs: graph, gradient, plan, execution
 export { Graph, Scope, type Value } from "./kernels/graph/graph.ts";
 export { differentiate } from "./kernels/graph/gradient.ts";
