@@ -123,17 +123,22 @@ export async function readPretrainPlan(
   });
 }
 
-/** Reads an adaptation plan from JSON. @returns the plan, or what is wrong with it */
-export function parseAdaptationPlan(
-  text: string | undefined,
-): { readonly plan: AdaptationPlan } | { readonly fault: string } {
+/** What is read as an adaptation plan: the plan, or what is wrong with it. */
+export type ParsedAdaptationPlan = { readonly plan: AdaptationPlan } | { readonly fault: string };
+
+/** Reads an adaptation plan from the text in a file's metadata. */
+export function parseAdaptationPlan(text: string | undefined): ParsedAdaptationPlan {
   if (text === undefined) return { fault: `no ${ADAPTATION_PLAN_KEY}` };
-  let json: unknown;
   try {
-    json = JSON.parse(text);
-  } catch {
+    return adaptationPlanOf(JSON.parse(text));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return { fault: `an ${ADAPTATION_PLAN_KEY} that is no JSON` };
   }
+}
+
+/** Reads an adaptation plan from a value of JSON. */
+export function adaptationPlanOf(json: unknown): ParsedAdaptationPlan {
   const parsed = adaptationPlanSchema.safeParse(json);
   if (parsed.success) return { plan: parsed.data };
   const [{ path, message }] = parsed.error.issues;

@@ -2,7 +2,7 @@ import { DataError } from "../../data/errors.ts";
 import { parsePlans } from "../../data/nnunet/parse_plans.ts";
 import type { Plans } from "../../data/nnunet/plans.ts";
 import { readJsonFile } from "../../data/nnunet/read_json_file.ts";
-import { ADAPTATION_PLAN_KEY, type AdaptationPlan, parseAdaptationPlan } from "../adaptation_plan.ts";
+import { ADAPTATION_PLAN_KEY, type AdaptationPlan, adaptationPlanOf } from "../adaptation_plan.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
 import type { ModelDocuments } from "./source.ts";
 import { ModelFileError, type ReadModelOptions } from "./types.ts";
@@ -70,7 +70,7 @@ function withPlans(documents: ModelDocuments, content: unknown, file: string): M
 }
 
 function adaptationPlanIn(json: unknown, file: string): AdaptationPlan {
-  const parsed = parseAdaptationPlan(JSON.stringify(json));
+  const parsed = adaptationPlanOf(json);
   if ("plan" in parsed) return parsed.plan;
   throw new ModelFileError(
     `Cannot use the plans in ${file}: found ${parsed.fault}: name a plans.json of nnU-Net or nnssl, or an adaptation plan`,

@@ -2,7 +2,7 @@ import {
   ADAPTATION_PLAN_KEY,
   type AdaptationPlan,
   adaptationPlan,
-  parseAdaptationPlan,
+  adaptationPlanOf,
 } from "../adaptation_plan.ts";
 import type { Dims3 } from "../../kernels/spec.ts";
 import type { NetworkConfig } from "../../model/config.ts";
@@ -51,7 +51,7 @@ export function modelAdaptationPlan(
     ...adaptationPlan(network, used.patch_size as Dims3, {} as AdaptationPlan["pretrain_plan"]),
     pretrain_plan: { ...data, configurations: { [name]: used } },
   };
-  const parsed = parseAdaptationPlan(JSON.stringify(made));
+  const parsed = adaptationPlanOf(made);
   return "plan" in parsed ? { plan: parsed.plan, notes: [] } : {
     plan: null,
     notes: [

@@ -2,7 +2,7 @@ import { parsePlans } from "../../data/nnunet/parse_plans.ts";
 import { torchToJson } from "../../data/torch/torch_to_json.ts";
 import { type TorchDict, TorchError, type TorchValue } from "../../data/torch/types.ts";
 import { DataError } from "../../data/errors.ts";
-import { ADAPTATION_PLAN_KEY, parseAdaptationPlan } from "../adaptation_plan.ts";
+import { ADAPTATION_PLAN_KEY, adaptationPlanOf } from "../adaptation_plan.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
 import { type ModelDocuments, NO_DOCUMENTS } from "./source.ts";
 import type { TrainingFacts } from "./types.ts";
@@ -59,7 +59,7 @@ export function torchDocuments(root: TorchValue, fileNotes: readonly string[], p
 }
 
 function parsedPlan(json: JsonObject, notes: string[]) {
-  const parsed = parseAdaptationPlan(JSON.stringify(json));
+  const parsed = adaptationPlanOf(json);
   if ("plan" in parsed) return parsed.plan;
   notes.push(`The adaptation plan was left out: ${parsed.fault}`);
   return null;
