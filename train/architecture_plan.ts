@@ -1,5 +1,6 @@
 import type { ArchitectureArguments, ArchitecturePlan } from "../data/nnunet/plans.ts";
-import { isotropic, type NetworkConfig, networkPreset, NORM_EPS } from "../model/config.ts";
+import { layerFault } from "../data/nnunet/layer_arguments.ts";
+import { ConfigError, isotropic, type NetworkConfig, networkPreset, NORM_EPS } from "../model/config.ts";
 
 /** Name of the published network, which stands for all its arguments. */
 const PUBLISHED = "ResEncL";
@@ -51,6 +52,8 @@ export function architectureName(plan: ArchitecturePlan): string {
 /**
  * The architecture that a checkpoint's adaptation plan names, null for one that is not known. `ResEncL` stands for the published
  * network and needs no arguments.
+ *
+ * @throws {ConfigError} when its layers are not computed here
  */
 export function namedArchitecture(
   { arch_class_name, arch_kwargs }: {
@@ -58,11 +61,17 @@ export function namedArchitecture(
     readonly arch_kwargs?: Readonly<Record<string, unknown>> | null;
   },
 ): ArchitecturePlan | null {
-  if (arch_class_name === PUBLISHED) return architecturePlan(networkPreset("resenc-l"));
+  const name = arch_class_name.split(".").at(-1);
+  const residual = name === "ResidualEncoderUNet";
+  if (!residual && name !== "PlainConvUNet" && name !== PUBLISHED) return null;
+  const fault = layerFault(arch_kwargs ?? {});
+  if (fault !== null) {
+    const text = `Cannot build the network: arch_kwargs.${fault.found}, wanted ${fault.wanted}`;
+    throw new ConfigError(text, "arch_kwargs");
+  }
+  if (name === PUBLISHED) return architecturePlan(networkPreset("resenc-l"));
   const sizes = arch_kwargs as Partial<ArchitectureArguments> | null | undefined;
-  const residual = arch_class_name === "ResidualEncoderUNet";
   const blocks = residual ? sizes?.n_blocks_per_stage : sizes?.n_conv_per_stage;
-  if (!residual && arch_class_name !== "PlainConvUNet") return null;
   if (!sizes?.features_per_stage || !blocks || !sizes.n_conv_per_stage_decoder) return null;
   return architecturePlan(isotropic({
     encoder: residual ? "residual" : "plain",

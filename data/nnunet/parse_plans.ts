@@ -3,6 +3,7 @@ import { DataError } from "../errors.ts";
 import type { ResamplingSettings } from "../plan.ts";
 import type { Dims3 } from "../volume.ts";
 import { intensitySchema } from "./fingerprint.ts";
+import { LayerError, layerIssue, layerSchema, withoutIdleDropout } from "./layer_arguments.ts";
 import { type Fields, inherited, isFields, withArchitecture } from "./older_plans.ts";
 import { readerOrientation } from "./reader_orientation.ts";
 import type { ArchitectureArguments, ArchitecturePlan, ConfigurationPlan, Plans } from "./plans.ts";
@@ -24,23 +25,21 @@ const resampling: z.ZodType<ResamplingSettings> = z.object({
 });
 const resamplingFunction = z.literal("resample_data_or_seg_to_shape", "wanted resample_data_or_seg_to_shape");
 
-const architectureArguments: z.ZodType<ArchitectureArguments> = z.object({
-  n_stages: count,
-  features_per_stage: z.array(count),
-  conv_op: z.string().endsWith("Conv3d"),
-  kernel_sizes: z.array(dims(count)),
-  strides: z.array(dims(count)),
-  n_blocks_per_stage: z.array(count).optional(),
-  n_conv_per_stage: z.array(count).optional(),
-  n_conv_per_stage_decoder: z.array(count),
-  conv_bias: z.literal(true, "wanted true"),
-  norm_op: z.string().endsWith("InstanceNorm3d"),
-  norm_op_kwargs: z.object({ eps: positive, affine: z.literal(true, "wanted true") }),
-  dropout_op: z.null("wanted null: dropout is not supported"),
-  dropout_op_kwargs: z.null(),
-  nonlin: z.string().endsWith("LeakyReLU"),
-  nonlin_kwargs: z.record(z.string(), z.unknown()),
-}).superRefine((net, context) => {
+const { conv_op, ...otherLayers } = layerSchema.shape;
+const architectureArguments: z.ZodType<ArchitectureArguments> = z.preprocess(
+  withoutIdleDropout,
+  z.object({
+    n_stages: count,
+    features_per_stage: z.array(count),
+    conv_op,
+    kernel_sizes: z.array(dims(count)),
+    strides: z.array(dims(count)),
+    n_blocks_per_stage: z.array(count).optional(),
+    n_conv_per_stage: z.array(count).optional(),
+    n_conv_per_stage_decoder: z.array(count),
+    ...otherLayers,
+  }),
+).superRefine((net, context) => {
   const fail = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
   const stages = net.n_stages;
   const lengths = [
@@ -132,6 +131,7 @@ const plansSchema: z.ZodType<Plans> = z.object({
  * Plans from the content of a plans.json: inherited configurations completed, two-dimensional ones left out, networks in today's form.
  *
  * @param file path for messages
+ * @throws {LayerError} when a network has layers that are not computed here
  * @throws {DataError} naming the first wrong field
  */
 export function parsePlans(content: unknown, file: string): Plans {
@@ -159,8 +159,14 @@ export function parsePlans(content: unknown, file: string): Plans {
     !(Array.isArray(patch_size) && patch_size.length === 2)
   );
   if (spatial.length === 0) return refuse("two-dimensional configurations only", "plan the data set in 3-D");
-  const parsed = plansSchema.safeParse({ ...rest, configurations: Object.fromEntries(spatial) });
+  const parsed = plansSchema.safeParse({ ...rest, configurations: Object.fromEntries(spatial) }, {
+    reportInput: true,
+  });
   if (!parsed.success) {
+    const layers = layerIssue(parsed.error.issues);
+    if (layers !== null) {
+      throw new LayerError({ file, ...layers, remedy: "use a network with the layers that nnU-Net plans" });
+    }
     const { path, message } = parsed.error.issues[0];
     const text = path.length > 0 ? `${path.join(".")}: ${message}` : message;
     return refuse(text, "correct the file, or plan the data set again: spark3d plan-dataset");

@@ -12,6 +12,14 @@ import { architecturePlan, namedArchitecture } from "../../train/architecture_pl
 import { withFolder } from "../support/nifti_bytes.ts";
 import { writeSmallDataset } from "../support/small_dataset.ts";
 
+const data = {
+  dataset_name: "Made",
+  transpose_forward: [0, 1, 2] as [number, number, number],
+  transpose_backward: [0, 1, 2] as [number, number, number],
+  orientation: null,
+  configurations: {},
+};
+
 Deno.test("readPretrainPlan() tells spacing, orientation and transposition of a store", () =>
   withFolder(async (folder) => {
     const source = `${folder}/bids`;
@@ -48,13 +56,6 @@ Deno.test("readPretrainPlan() tells spacing, orientation and transposition of a 
   }));
 
 Deno.test("adaptationPlan() names the parts of residual and plain networks", () => {
-  const data = {
-    dataset_name: "Made",
-    transpose_forward: [0, 1, 2] as [number, number, number],
-    transpose_backward: [0, 1, 2] as [number, number, number],
-    orientation: null,
-    configurations: {},
-  };
   const keys = (preset: string) => {
     const plan = adaptationPlan(NETWORK_PRESETS[preset], [32, 32, 32], data);
     return [
@@ -87,4 +88,20 @@ Deno.test("adaptationPlan() names the parts of residual and plain networks", () 
       "named as it is found",
     );
   }
+});
+
+Deno.test("namedArchitecture() takes a class by its last name, and refuses layers that are not computed", () => {
+  const { architecture_plans: plans } = adaptationPlan(NETWORK_PRESETS.tiny, [32, 32, 32], data);
+  const named = (changes: object) =>
+    namedArchitecture({ ...plans, arch_kwargs: { ...plans.arch_kwargs, ...changes } });
+  const arch_class_name = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet";
+  assert.deepEqual(namedArchitecture({ ...plans, arch_class_name }), architecturePlan(NETWORK_PRESETS.tiny));
+  assert.deepEqual(
+    named({ nonlin: "torch.nn.modules.activation.LeakyReLU" }),
+    architecturePlan(NETWORK_PRESETS.tiny),
+  );
+  assert.throws(
+    () => named({ nonlin: "torch.nn.ReLU" }),
+    /^ConfigError: Cannot build the network: arch_kwargs\.nonlin "torch\.nn\.ReLU", wanted LeakyReLU$/,
+  );
 });

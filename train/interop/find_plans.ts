@@ -1,4 +1,5 @@
 import { DataError } from "../../data/errors.ts";
+import { LayerError } from "../../data/nnunet/layer_arguments.ts";
 import { parsePlans } from "../../data/nnunet/parse_plans.ts";
 import type { Plans } from "../../data/nnunet/plans.ts";
 import { readJsonFile } from "../../data/nnunet/read_json_file.ts";
@@ -15,7 +16,7 @@ const USUAL = "3d_fullres";
  * one above, where nnU-Net puts them.
  *
  * @throws {ModelFileError} when a named file is neither plans nor an adaptation plan
- * @throws {DataError} when one cannot be read
+ * @throws {DataError} when one cannot be read, or is of layers that are not computed here
  */
 export async function completeDocuments(
   documents: ModelDocuments,
@@ -31,7 +32,8 @@ export async function completeDocuments(
   try {
     if (plans !== null) complete = withPlans(documents, await readJsonFile(plans), plans);
   } catch (error) {
-    if (options.plans !== undefined || !(error instanceof DataError)) throw error;
+    const left = error instanceof DataError && !(error instanceof LayerError);
+    if (options.plans !== undefined || !left) throw error;
     complete = noting(documents, `The plans beside the file were left out: ${error.message}`);
   }
   if (plans !== null && options.plans === undefined && complete.notes === documents.notes) {

@@ -1,3 +1,4 @@
+import { LayerError } from "../../data/nnunet/layer_arguments.ts";
 import { parsePlans } from "../../data/nnunet/parse_plans.ts";
 import { torchToJson } from "../../data/torch/torch_to_json.ts";
 import { type TorchDict, TorchError, type TorchValue } from "../../data/torch/types.ts";
@@ -14,6 +15,7 @@ const NNSSL_BLOCK = 16;
  * What a checkpoint of nnssl or nnU-Net says beside its tensors. Descriptions of data that name subjects or files
  * (`pretrain_json`) are left where they are.
  *
+ * @throws {LayerError} when its plans are of layers that are not computed here
  * Source: `save_checkpoint` of nnssl's and nnU-Net's trainers.
  */
 export function torchDocuments(root: TorchValue, fileNotes: readonly string[], path: string): ModelDocuments {
@@ -69,7 +71,7 @@ function parsedPlans(json: JsonObject, path: string, notes: string[]) {
   try {
     return parsePlans(json, `${path}, init_args.plans`);
   } catch (error) {
-    if (!(error instanceof DataError)) throw error;
+    if (!(error instanceof DataError) || error instanceof LayerError) throw error;
     notes.push(`The plans were left out: ${error.message}`);
     return null;
   }

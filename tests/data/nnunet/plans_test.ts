@@ -95,6 +95,31 @@ Deno.test("parsePlans() understands networks as nnU-Net 2.0 to 2.3 wrote them", 
   );
 });
 
+Deno.test("parsePlans() takes the layers that are computed, however plans name them and their defaults", () => {
+  const at = "configurations/3d_fullres/architecture/arch_kwargs";
+  const kwargs = fullres.architecture.arch_kwargs;
+  const written = {
+    ...kwargs,
+    norm_op_kwargs: { affine: true },
+    dropout_op: "torch.nn.Dropout3d",
+    dropout_op_kwargs: { p: 0, inplace: true },
+    nonlin: "torch.nn.modules.activation.LeakyReLU",
+    nonlin_kwargs: { inplace: true, negative_slope: 0.01 },
+  };
+  const { configurations } = parsePlans(changed(at, written), "plans.json");
+  assert.deepEqual(configurations["3d_fullres"].architecture.arch_kwargs, {
+    ...kwargs,
+    nonlin: written.nonlin,
+    nonlin_kwargs: written.nonlin_kwargs,
+  });
+  const { dropout_op: _op, dropout_op_kwargs: _settings, nonlin_kwargs: _slope, ...fewer } = kwargs;
+  const without = parsePlans(changed(at, fewer), "plans.json");
+  assert.deepEqual(without.configurations["3d_fullres"].architecture.arch_kwargs, {
+    ...kwargs,
+    nonlin_kwargs: {},
+  });
+});
+
 Deno.test("parsePlans() takes the orientation from a reader that turns volumes", () => {
   const parsed = parsePlans(changed("image_reader_writer", "NibabelIOWithReorient"), "plans.json");
   assert.equal(parsed.orientation, "RAS");
@@ -129,7 +154,16 @@ Deno.test("parsePlans() names what it cannot use", () => {
     [changed(`${at}/resampling_fn_data`, "resample_torch_fornnunet"), /wanted resample_data_or_seg_to_shape/],
     [changed(`${at}/preprocessor_name`, "Other"), /preprocessor_name: wanted DefaultPreprocessor/],
     [changed(`${at}/data_identifier`, "../x"), /data_identifier: wanted a name without slashes/],
-    [changed(`${network}/dropout_op`, "torch.nn.Dropout3d"), /wanted null: dropout is not supported/],
+    [changed(`${network}/dropout_op`, "torch.nn.Dropout3d"), /wanted null, or p 0: dropout is not supported/],
+    [
+      changed(`${network}/norm_op_kwargs`, { eps: 1e-3, affine: true }),
+      /norm_op_kwargs\.eps 0\.001, wanted 0\.00001:/,
+    ],
+    [changed(`${network}/norm_op_kwargs/affine`, false), /norm_op_kwargs\.affine false, wanted true:/],
+    [changed(`${network}/nonlin`, "torch.nn.ReLU"), /nonlin "torch\.nn\.ReLU", wanted LeakyReLU:/],
+    [changed(`${network}/nonlin_kwargs`, { negative_slope: 0.2 }), /negative_slope 0\.2, wanted 0\.01:/],
+    [changed(`${network}/norm_op`, null), /norm_op null, wanted InstanceNorm3d:/],
+    [changed(`${network}/nonlin_first`, true), /nonlin_first true, wanted false:/],
     [changed(`${network}/strides`, [[1, 1, 1]]), /strides: found 1 entries, wanted 4 for 4 stages/],
     [changed(`${network}/n_blocks_per_stage`, undefined), /n_blocks_per_stage/],
     [changed("label_manager", "Other"), /label_manager: wanted LabelManager/],

@@ -7,6 +7,7 @@ import { describeModel } from "../../../train/interop/describe_model.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import { ModelFileError } from "../../../train/interop/types.ts";
 import { withFolder } from "../../support/nifti_bytes.ts";
+import { blobPlans } from "../finetune/tiny_finetune.ts";
 import { pretrainPlan, sameBytes } from "../tiny_run.ts";
 import { noiseWeights, stateDict, type Weights, writeTorchCheckpoint } from "./torch_checkpoint.ts";
 
@@ -147,4 +148,31 @@ Deno.test("readModel() names what it cannot use in one line", () =>
     );
     await refused("integers", /as I64 \[\d\], wanted floating-point numbers/);
     await assert.rejects(readModel(`${folder}/none`), /Cannot read a checkpoint from .*none/);
+  }));
+
+Deno.test("readModel() refuses a file whose plans name layers that are not computed, instead of its plans", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/model.pth`;
+    const weights = stateDict(noiseWeights("network", network));
+    const plan = adaptationPlan(network, [16, 16, 16], pretrainPlan([8, 8, 8]));
+    const { arch_kwargs } = plan.architecture_plans;
+    const architecture_plans = {
+      ...plan.architecture_plans,
+      arch_kwargs: { ...arch_kwargs, nonlin: "torch.nn.ReLU" },
+    };
+    await writeTorchCheckpoint(path, weights, { nnssl_adaptation_plan: { ...plan, architecture_plans } });
+    await assert.rejects(
+      readModel(path),
+      /^ModelFileError: Cannot read a network from .*arch_kwargs\.nonlin "torch\.nn\.ReLU", wanted LeakyReLU: use a/,
+    );
+    const plans = JSON.parse(JSON.stringify(blobPlans(1)));
+    plans.configurations["3d_fullres"].architecture.arch_kwargs.norm_op_kwargs.eps = 1e-3;
+    await writeTorchCheckpoint(path, weights, { init_args: { plans, configuration: "3d_fullres" } });
+    await assert.rejects(
+      readModel(path),
+      /norm_op_kwargs\.eps 0\.001, wanted 0\.00001: use a network with the layers/,
+    );
+    await writeTorchCheckpoint(path, weights);
+    await Deno.writeTextFile(`${folder}/plans.json`, JSON.stringify(plans));
+    await assert.rejects(readModel(path), /plans\.json: found .*norm_op_kwargs\.eps 0\.001, wanted 0\.00001/);
   }));
