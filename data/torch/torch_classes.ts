@@ -20,6 +20,8 @@ type Callee = (args: readonly PickleValue[]) => PickleValue;
 
 const MAX_AXES = 64;
 const MAX_NOTES = 100;
+/** Characters of a storage's name; torch numbers them. */
+const MAX_STORAGE_NAME = 100;
 /** What calls may copy, in bytes: the only step whose cost is not linear in the pickle's size. */
 const MAX_COPIED_BYTES = 256 * 1024 * 1024;
 
@@ -121,7 +123,8 @@ export class TorchClasses implements PickleHost {
   persistent(id: PickleValue): PickleStorage {
     const [tag, type, key, , elements] = id instanceof PickleList ? id.items : [];
     if (
-      tag !== "storage" || !(type instanceof PickleGlobal) || typeof key !== "string" || !isSize(elements)
+      tag !== "storage" || !(type instanceof PickleGlobal) || typeof key !== "string" ||
+      key.length > MAX_STORAGE_NAME || !isSize(elements)
     ) {
       return this.fail("a reference to a storage has not the form that torch.save writes");
     }

@@ -1,11 +1,15 @@
 import { openTorchFile } from "../../data/torch/open_torch_file.ts";
-import type { TorchTensor, TorchValue } from "../../data/torch/types.ts";
+import { TorchError, type TorchTensor, type TorchValue } from "../../data/torch/types.ts";
 import { parameterOfKey } from "./names.ts";
 import type { ModelSource, StoredTensor } from "./source.ts";
 import { torchDocuments } from "./torch_documents.ts";
 
 /** Dictionaries that hold weights, those that count most first; "" is the file itself. */
 const WEIGHTS = ["network_weights", "state_dict", "model_state_dict", "model", "", "spark_weights"];
+
+/** Names of tensors and characters of a name in one file: far above any network, below what a few bytes can ask for. */
+const MAX_TENSORS = 100_000;
+const MAX_NAME = 1000;
 
 /**
  * Opens a checkpoint of PyTorch as a source of weights.
@@ -15,8 +19,7 @@ const WEIGHTS = ["network_weights", "state_dict", "model_state_dict", "model", "
 export async function openTorchSource(path: string): Promise<ModelSource> {
   const file = await openTorchFile(path);
   try {
-    const found = new Map<string, TorchTensor>();
-    collect(file.root, "", found);
+    const found = collect(file.root, path);
     return {
       path,
       tensors: [...found].map(([key, tensor]) => stored(key, tensor)),
@@ -30,14 +33,31 @@ export async function openTorchSource(path: string): Promise<ModelSource> {
   }
 }
 
-/** Every tensor below a value, by its path. */
-function collect(value: TorchValue, path: string, found: Map<string, TorchTensor>): void {
-  const below = (name: string) => path === "" ? name : `${path}/${name}`;
-  if (value instanceof Map) {
-    for (const [key, inner] of value) collect(inner, below(String(key)), found);
-  } else if (Array.isArray(value)) {
-    value.forEach((inner: TorchValue, i) => collect(inner, below(String(i)), found));
-  } else if (isTensor(value)) found.set(path, value);
+/** Every tensor of a file, by its place in it. @throws {TorchError} when there are too many, or their names are too long */
+function collect(root: TorchValue, file: string): ReadonlyMap<string, TorchTensor> {
+  const found = new Map<string, TorchTensor>();
+  const refuse = (what: string): never => {
+    throw new TorchError(
+      `Cannot read ${file}: found ${what}: the file is damaged or hostile, get it again from a source that you trust`,
+      file,
+    );
+  };
+  const walk = (value: TorchValue, place: string): void => {
+    const below = (name: string) => place === "" ? name : `${place}/${name}`;
+    if (value instanceof Map) { for (const [key, inner] of value) walk(inner, below(String(key))); }
+    else if (Array.isArray(value)) value.forEach((inner: TorchValue, i) => walk(inner, below(String(i))));
+    else if (isTensor(value)) {
+      if (place.length > MAX_NAME) {
+        refuse(`a tensor whose name has ${place.length} characters, wanted at most ${MAX_NAME}`);
+      }
+      if (found.size === MAX_TENSORS) {
+        refuse(`more than ${MAX_TENSORS} names of tensors, wanted those of a network`);
+      }
+      found.set(place, value);
+    }
+  };
+  walk(root, "");
+  return found;
 }
 
 function isTensor(value: TorchValue): value is TorchTensor {

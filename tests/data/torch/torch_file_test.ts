@@ -380,4 +380,11 @@ Deno.test("torchToJson() turns plans into plain JSON and names what it cannot", 
   );
   assert.throws(() => torchToJson([NaN]), /found NaN/);
   assert.throws(() => torchToJson(new Uint8Array(2)), /found bytes/);
+  const long = "x".repeat(2 ** 20);
+  const repeated = Array.from({ length: 33 }, () => long);
+  assert.throws(() => torchToJson(repeated), {
+    name: "TorchError",
+    message: /found more text than any plan/,
+  });
+  assert.throws(() => torchToJson(repeated.map((key) => new Map([[key, null]]))), /found more text/);
 });
