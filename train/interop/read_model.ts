@@ -1,6 +1,4 @@
-import { DataError } from "../../data/errors.ts";
 import type { SafetensorsTensor } from "../../data/safetensors.ts";
-import { parseLabels } from "../../data/nnunet/labels.ts";
 import { ConfigError } from "../../model/config.ts";
 import { checkpointFile } from "../checkpoint_file.ts";
 import { ArchitectureError } from "./architecture.ts";
@@ -10,7 +8,8 @@ import { completeDocuments } from "./find_plans.ts";
 import { modelAdaptationPlan } from "./model_adaptation_plan.ts";
 import { modelParameters } from "./parameters.ts";
 import { openSafetensorsSource } from "./safetensors_source.ts";
-import type { ModelDocuments, ModelSource, StoredTensor } from "./source.ts";
+import { segmentationFault } from "./segmentation_fault.ts";
+import type { ModelSource, StoredTensor } from "./source.ts";
 import { toFloat32 } from "./to_float32.ts";
 import { openTorchSource } from "./torch_source.ts";
 import { type ModelFile, ModelFileError, type ModelTensor, type ReadModelOptions } from "./types.ts";
@@ -53,9 +52,9 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
   const shapes = new Map([...chosen].map(([name, { shape }]) => [name, shape]));
   const decided = decideNetwork(shapes, documents, options.plans !== undefined);
   const { network } = decided;
-  const labels = labelFault(documents, network.outputChannels, source.path);
+  const fault = segmentationFault(documents, network, source.path);
   const asked = decideKind(shapes, documents);
-  const kind = asked === "segmentation" && labels !== null ? "network" : asked;
+  const kind = asked === "segmentation" && fault !== null ? "network" : asked;
   const parameters = modelParameters(kind, network);
   for (const { name, shape } of parameters) {
     const found = chosen.get(name);
@@ -81,7 +80,7 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
     network,
     architectureSource: decided.source,
     assumptions: [...documents.assumptions, ...decided.assumptions, ...ofNnssl],
-    notes: [...documents.notes, ...decided.notes, ...plan.notes, ...(labels ? [labels] : [])],
+    notes: [...documents.notes, ...decided.notes, ...plan.notes, ...(fault ? [fault] : [])],
     leakyStem: masks && documents.leakyStem,
     maskBlock,
     adaptationPlan: plan.plan,
@@ -99,19 +98,6 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
 
 function lazyTensor(source: ModelSource, name: string, { key, shape, dtype }: StoredTensor): ModelTensor {
   return { name, shape, dtype, read: async () => toFloat32(await source.read(key)) };
-}
-
-/** Why the labels of a dataset.json do not fit a network; null where they do, or there are none. */
-function labelFault({ plans, dataset }: ModelDocuments, outputs: number, path: string): string | null {
-  if (plans === null || dataset === null) return null;
-  try {
-    const labels = parseLabels(dataset, `the dataset.json of ${path}`);
-    if (labels.outputs === outputs) return null;
-    return `The labels were left out: dataset.json has ${labels.outputs} outputs, the network ${outputs}`;
-  } catch (error) {
-    if (error instanceof DataError) return `The labels were left out: ${error.message}`;
-    throw error;
-  }
 }
 
 const FLOATS: ReadonlySet<SafetensorsTensor["dtype"]> = new Set(["F32", "F16", "BF16", "F64"]);

@@ -11,6 +11,9 @@ import type { TrainingFacts } from "./types.ts";
 /** Edge of a mask block of nnssl's masked auto-encoders, voxels. */
 const NNSSL_BLOCK = 16;
 
+/** Entry of nnU-Net's checkpoints: axes over whose mirror images its predictor averages. */
+const MIRROR_AXES = "inference_allowed_mirroring_axes";
+
 /**
  * What a checkpoint of nnssl or nnU-Net says beside its tensors. Descriptions of data that name subjects or files
  * (`pretrain_json`) are left where they are.
@@ -89,7 +92,8 @@ function trainingFacts(top: TorchDict, args: TorchDict, trainer: string | null):
     fold: typeof fold === "string" ? fold : whole(fold),
     trainLosses: losses("train_losses"),
     valLosses: losses("val_losses"),
-    mirrorAxes: numbers(top.get("inference_allowed_mirroring_axes")),
+    // nnU-Net's predictor mirrors nothing where its checkpoints say none or nothing.
+    mirrorAxes: numbers(top.get(MIRROR_AXES)) ?? (args.has("plans") || top.has(MIRROR_AXES) ? [] : null),
   };
 }
 

@@ -9,12 +9,14 @@ const SMALL_LABELS = 254;
 /**
  * The settings that the folds of an ensemble share: those of the first.
  *
- * @throws {PredictionError} when there is no model, or two differ in what a prediction depends on beside weights
+ * @throws {PredictionError} when there is no model, one takes other channels than its data set has, or two differ in what a
+ * prediction depends on beside weights
  */
 export function requireEnsemble(models: readonly FinetunedModel[]): FinetunedModel {
   const [first] = models;
   if (!first) throw new PredictionError("Cannot predict: found no model, wanted at least one: name a run");
   for (const model of models) {
+    requireChannels(model);
     for (const [what, of] of Object.entries(SHARED)) {
       if (JSON.stringify(of(model)) === JSON.stringify(of(first))) continue;
       throw new PredictionError(
@@ -23,6 +25,16 @@ export function requireEnsemble(models: readonly FinetunedModel[]): FinetunedMod
     }
   }
   return first;
+}
+
+/** Inputs beyond the channels of a scan would stay empty, and labels come out that mean nothing. */
+function requireChannels({ path, dataset, network: { inputChannels } }: FinetunedModel): void {
+  const channels = Object.keys(dataset.channel_names ?? {}).length;
+  if (channels === inputChannels) return;
+  throw new PredictionError(
+    `Cannot predict with ${path}: found a network of ${inputChannels} input channels, wanted the ${channels} of its data set: ` +
+      "cascades cannot be used",
+  );
 }
 
 const SHARED: Readonly<Record<string, (model: FinetunedModel) => unknown>> = {

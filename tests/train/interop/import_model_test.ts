@@ -8,6 +8,7 @@ import { resolveFinetuneConfig } from "../../../train/finetune/resolve_config.ts
 import { transferWeights } from "../../../train/finetune/transfer.ts";
 import { importModel } from "../../../train/interop/import_model.ts";
 import { modelParameters } from "../../../train/interop/parameters.ts";
+import { nnunetMirrorAxes } from "../../../train/interop/nnunet_checkpoint.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import { ModelFileError } from "../../../train/interop/types.ts";
 import { mirroredAxes } from "../../../train/predict/ensemble.ts";
@@ -122,16 +123,51 @@ Deno.test("importModel() makes a network of nnU-Net one that predicts", () =>
     );
     assert.deepEqual(mirroredAxes(await readFinetuned(`${folder}/beside.safetensors`)), [0, 1, 2]);
 
-    const fewer = { ...blobDataset, labels: { background: 0, blob: 1 } };
-    await writeTorchCheckpoint(source, stateDict(weights), {
-      ...rest,
-      init_args: { ...rest.init_args, dataset_json: fewer },
-    });
-    await using other = await readModel(source);
-    assert.equal(other.kind, "network");
-    assert.match(
-      other.notes.join("\n"),
+    const { inference_allowed_mirroring_axes: _axes, ...silent } = rest;
+    for (const unmirrored of [{ ...rest, inference_allowed_mirroring_axes: null }, silent]) {
+      await writeTorchCheckpoint(source, stateDict(weights), unmirrored);
+      await importModel(source, out);
+      assert.deepEqual(mirroredAxes(await readFinetuned(out)), [], "as nnU-Net's predictor reads it");
+      await using theirs = await readModel(source);
+      assert.deepEqual(nnunetMirrorAxes(theirs), []);
+    }
+  }));
+
+Deno.test("readModel() calls no network one that segments where its inputs or outputs are not those of the data set", () =>
+  withFolder(async (folder) => {
+    const plans = blobPlans(1), full = plans.configurations["3d_fullres"];
+    const source = `${folder}/checkpoint_final.pth`;
+    const requireNote = async (changes: object, inputs: number, note: RegExp) => {
+      const weights = noiseWeights("segmentation", networkFromPlan(full, inputs, 3, false));
+      const init_args = {
+        plans,
+        configuration: "3d_fullres",
+        fold: 0,
+        dataset_json: blobDataset,
+        ...changes,
+      };
+      await writeTorchCheckpoint(source, stateDict(weights), { init_args });
+      await using model = await readModel(source);
+      assert.equal(model.kind, "network");
+      assert.match(model.notes.join("\n"), note);
+    };
+    const dataset_json = { ...blobDataset, labels: { background: 0, blob: 1 } };
+    await requireNote(
+      { dataset_json },
+      1,
       /The labels were left out: dataset\.json has 2 outputs, the network 3/,
+    );
+    await requireNote(
+      {},
+      2,
+      /The labels were left out: dataset\.json has 1 channel_names, the network 2 inputs/,
+    );
+    const cascade = { ...full, previous_stage: "3d_lowres" };
+    const configuration = "3d_cascade_fullres";
+    await requireNote(
+      { configuration, plans: { ...plans, configurations: { [configuration]: cascade } } },
+      1,
+      /The labels were left out: 3d_cascade_fullres also takes the segmentation of 3d_lowres/,
     );
   }));
 

@@ -7,14 +7,14 @@ import { resampleImage } from "../../../data/resample.ts";
 import { readSafetensors } from "../../../data/safetensors_file.ts";
 import type { FinetunedModel } from "../../../train/finetune/checkpoint.ts";
 import { PredictionError } from "../../../train/predict/errors.ts";
-import { labelDecision } from "../../../train/predict/ensemble.ts";
+import { labelDecision, requireEnsemble } from "../../../train/predict/ensemble.ts";
 import { predictCases } from "../../../train/predict/predict_cases.ts";
 import { predictVolume } from "../../../train/predict/predict_volume.ts";
 import type { PredictionProgress } from "../../../train/predict/types.ts";
 import { WindowNetwork } from "../../../train/predict/window_network.ts";
 import { folderDigest } from "../../support/folder_digest.ts";
 import { gpuTest, testGpu } from "../../support/gpu.ts";
-import { labelsOf, regionDataset } from "../finetune/tiny_finetune.ts";
+import { blobDataset, labelsOf, regionDataset } from "../finetune/tiny_finetune.ts";
 import { tinyModel, writeScans } from "./tiny_model.ts";
 
 /** What `<id>.nii.gz` should hold, put together from the parts in memory. */
@@ -132,6 +132,14 @@ gpuTest(
       ]);
     }),
 );
+
+Deno.test("requireEnsemble() refuses a network that takes other channels than its data set has", () => {
+  const dataset = { ...blobDataset, channel_names: { 0: "T1", 1: "T2" } };
+  assert.throws(
+    () => requireEnsemble([tinyModel(5), tinyModel(5, { dataset })]),
+    /^PredictionError: Cannot predict with model 5: found a network of 1 input channels, wanted the 2 of its data/,
+  );
+});
 
 gpuTest(
   "predictCases() refuses models that do not belong together, no scans, and names that come twice",
