@@ -23,7 +23,7 @@ export async function completeDocuments(
   path: string,
   options: ReadModelOptions,
 ): Promise<ModelDocuments> {
-  const own = documents.origin === "spark3d" || documents.adaptationPlan || documents.plans ||
+  const own = documents.network || documents.adaptationPlan || documents.plans ||
     documents.pretrainPlan;
   const plans = options.plans ?? (own ? null : await beside(path, "plans.json"));
   const dataset = options.dataset ??

@@ -7,6 +7,7 @@ import { decideKind, decideNetwork } from "./decide_network.ts";
 import { completeDocuments } from "./find_plans.ts";
 import { modelAdaptationPlan } from "./model_adaptation_plan.ts";
 import { modelParameters } from "./parameters.ts";
+import { plansOfWeights } from "./plans_of_weights.ts";
 import { openSafetensorsSource } from "./safetensors_source.ts";
 import { segmentationFault } from "./segmentation_fault.ts";
 import type { ModelSource, StoredTensor } from "./source.ts";
@@ -61,12 +62,13 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
     if (found !== undefined) requireTensor(source.path, found, shape);
   }
   const report = await reportKeys(source.tensors, chosen, parameters, source.read);
-  const plan = modelAdaptationPlan(documents, network, decided.source !== "shapes");
+  const { plans, notes: changed } = plansOfWeights(documents, network);
+  const plan = modelAdaptationPlan({ ...documents, plans }, network, decided.source !== "shapes");
   const tensors = parameters.flatMap(({ name }): [string, ModelTensor][] => {
     const stored = chosen.get(name);
     return stored === undefined ? [] : [[name, lazyTensor(source, name, stored)]];
   });
-  const { origin, format, plans, configuration, dataset, config, trained } = documents;
+  const { origin, format, configuration, dataset, config, trained } = documents;
   const masks = kind !== "segmentation" && kind !== "network";
   const maskBlock = masks ? documents.maskBlock : null;
   const ofNnssl = format === "torch" && maskBlock !== null
@@ -79,8 +81,8 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
     kind,
     network,
     architectureSource: decided.source,
-    assumptions: [...documents.assumptions, ...decided.assumptions, ...ofNnssl],
-    notes: [...documents.notes, ...decided.notes, ...plan.notes, ...(fault ? [fault] : [])],
+    assumptions: [...decided.assumptions, ...ofNnssl],
+    notes: [...documents.notes, ...decided.notes, ...changed, ...plan.notes, ...(fault ? [fault] : [])],
     leakyStem: masks && documents.leakyStem,
     maskBlock,
     adaptationPlan: plan.plan,

@@ -3,14 +3,19 @@ import { type SafetensorsSource, writeSafetensors } from "../../../data/safetens
 import { ADAPTATION_PLAN_KEY, adaptationPlan } from "../../../train/adaptation_plan.ts";
 import { readFinetuned } from "../../../train/finetune/checkpoint.ts";
 import { finetuneNetwork } from "../../../train/finetune/config.ts";
+import { networkFromPlan } from "../../../train/finetune/network_from_plan.ts";
+import { exportModel } from "../../../train/interop/export_model.ts";
+import { importModel } from "../../../train/interop/import_model.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import { ModelFileError } from "../../../train/interop/types.ts";
 import { writeModel } from "../../../train/interop/write_model.ts";
 import { maeConfig } from "../../../train/step.ts";
 import { withFolder } from "../../support/nifti_bytes.ts";
+import { planOfNetwork } from "../finetune/plan_of_network.ts";
 import { blobDataset, blobPlans, tinyFinetuneConfig } from "../finetune/tiny_finetune.ts";
 import { pretrainPlan, sameBytes, tinyConfig } from "../tiny_run.ts";
-import { noiseWeights } from "./torch_checkpoint.ts";
+import { writeSegmentationRun } from "./exported_run.ts";
+import { noiseWeights, stateDict, writeTorchCheckpoint } from "./torch_checkpoint.ts";
 
 /** Writes the final checkpoint of a run folder. */
 async function writeRun(
@@ -113,5 +118,52 @@ Deno.test("readModel() says which metadata of a file are damaged", () =>
         assert.match(error.message, message);
         return true;
       });
+    }
+  }));
+
+Deno.test("a run of another network or patch than its plans say is handed over with plans of its own", () =>
+  withFolder(async (folder) => {
+    const run = `${folder}/run`, out = `${folder}/model.pth`;
+    await writeSegmentationRun(run, { network: { features: [4, 8] }, patch: [8, 8, 8] });
+    await exportModel({ from: run, format: "nnunet", out, card: null });
+    await using own = await readModel(run);
+    assert.match(
+      own.notes.join("\n"),
+      /^The plans had another network and patch than was trained: 3d_fullres/m,
+    );
+    await using again = await readModel(out);
+    assert.deepEqual([again.architectureSource, again.notes], ["plans", []]);
+    assert.deepEqual(again.plans?.configurations["3d_fullres"].patch_size, [8, 8, 8]);
+    assert.deepEqual(again.network.features, [4, 8]);
+  }));
+
+Deno.test("readModel() holds plans that are named against a file of its own, and takes the labels with them", () =>
+  withFolder(async (folder) => {
+    const plans = blobPlans(1);
+    const network = networkFromPlan(plans.configurations["3d_fullres"], 1, 3, false);
+    const source = `${folder}/bare.pth`, own = `${folder}/own.safetensors`;
+    await writeTorchCheckpoint(source, stateDict(noiseWeights("segmentation", network)));
+    assert.equal((await importModel(source, own)).model.kind, "network");
+    const named = { plans: `${folder}/the_plans.json`, dataset: `${folder}/the_dataset.json` };
+    await Deno.writeTextFile(named.plans, JSON.stringify(plans));
+    await Deno.writeTextFile(named.dataset, JSON.stringify(blobDataset));
+    await using model = await readModel(own, named);
+    assert.deepEqual([model.kind, model.architectureSource, model.assumptions], [
+      "segmentation",
+      "plans",
+      [],
+    ]);
+    const other = { ...network, features: [4, 9] };
+    for (
+      const wrong of [
+        adaptationPlan(other, [16, 16, 16], pretrainPlan([8, 8, 8])),
+        planOfNetwork(other, [16, 16, 16]),
+      ]
+    ) {
+      await Deno.writeTextFile(named.plans, JSON.stringify(wrong));
+      await assert.rejects(
+        readModel(own, named),
+        /features 4, 9, .*wanted the same network: name the plans of/,
+      );
     }
   }));
