@@ -95,11 +95,7 @@ function refuseOthers(shapes: Shapes, firstBlock: string): void {
   };
   const weight = shapes.get(firstBlock);
   if (weight === undefined) {
-    const example = shapes.keys().next().value;
-    refuse(
-      example === undefined ? "no tensor of a U-Net" : `no ${firstBlock}, but ${example}`,
-      "its encoder",
-    );
+    refuse(`no ${firstBlock}, but ${shapes.keys().next().value ?? "nothing"}`, "an encoder");
   }
   if (weight!.length !== 5) {
     refuse(`${firstBlock} as [${weight}]`, "the five axes of a three-dimensional convolution");

@@ -42,3 +42,13 @@ export function parameterOfKey(key: string): KeyMeaning | null {
   const second = name !== plain;
   return second && torchAlias(name) !== plain ? null : { name, second, wrapped };
 }
+
+/** What stands before the encoder's names in keys, where wrappers that are not known added it; null where no key is one of an encoder. */
+export function unknownPrefix(keys: readonly string[]): string | null {
+  const encoder = /^(.+?[./])encoder\.(?:stem|stages)\./;
+  for (const key of keys) {
+    const prefix = encoder.exec(key)?.[1];
+    if (prefix !== undefined) return prefix;
+  }
+  return null;
+}

@@ -8,6 +8,7 @@ import { completeDocuments } from "./find_plans.ts";
 import { modelAdaptationPlan } from "./model_adaptation_plan.ts";
 import { modelParameters } from "./parameters.ts";
 import { plansOfWeights } from "./plans_of_weights.ts";
+import { unknownPrefix } from "./names.ts";
 import { openSafetensorsSource } from "./safetensors_source.ts";
 import { segmentationFault } from "./segmentation_fault.ts";
 import type { ModelSource, StoredTensor } from "./source.ts";
@@ -50,6 +51,7 @@ export async function readModel(path: string, options: ReadModelOptions = {}): P
 async function describeSource(source: ModelSource, options: ReadModelOptions): Promise<ModelFile> {
   const documents = await completeDocuments(source.documents, source.path, options);
   const chosen = chooseTensors(source.tensors);
+  if (chosen.size === 0) refuseStrangers(source);
   const shapes = new Map([...chosen].map(([name, { shape }]) => [name, shape]));
   const decided = decideNetwork(shapes, documents, options.plans !== undefined);
   const { network } = decided;
@@ -100,6 +102,23 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
 
 function lazyTensor(source: ModelSource, name: string, { key, shape, dtype }: StoredTensor): ModelTensor {
   return { name, shape, dtype, read: async () => toFloat32(await source.read(key)) };
+}
+
+/** @throws {ArchitectureError} that says what a file holds, none of whose tensors is one of a U-Net */
+function refuseStrangers({ tensors, documents: { notes } }: ModelSource): never {
+  if (tensors.length === 0) {
+    const also = notes.length > 0 ? `, and ${notes[0]}` : "";
+    throw new ArchitectureError(`found no tensors${also}, wanted those of a U-Net: save its state_dict()`);
+  }
+  const keys = tensors.map(({ key }) => key);
+  const prefix = unknownPrefix(keys);
+  throw new ArchitectureError(
+    prefix === null
+      ? `found no tensor of a U-Net, but ${
+        keys[0]
+      }, wanted its encoder: use a checkpoint of a ResidualEncoderUNet or PlainConvUNet in 3-D`
+      : `found a U-Net's tensors below ${prefix}, wanted them by their own names: save its state_dict() without that prefix`,
+  );
 }
 
 const FLOATS: ReadonlySet<SafetensorsTensor["dtype"]> = new Set(["F32", "F16", "BF16", "F64"]);

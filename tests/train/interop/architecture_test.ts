@@ -70,7 +70,7 @@ Deno.test("architectureFromShapes() refuses other networks by name", () => {
   const network = isotropic({ features: [4, 6], blocks: [1, 1] });
   const changed = (name: string, shape: readonly number[]) => new Map([...shapesOf(network), [name, shape]]);
   const cases: [ReadonlyMap<string, readonly number[]>, RegExp][] = [
-    [new Map(), /^found no tensor of a U-Net, wanted its encoder: use a checkpoint of /],
+    [new Map(), /^found no encoder\..*, but nothing, wanted an encoder: use a checkpoint of /],
     [new Map([["mask_tokens.0", [1, 4, 1, 1, 1]]]), /^found no encoder\..*, but mask_tokens\.0, wanted/],
     [changed("encoder.stages.0.blocks.0.conv1.conv.weight", [4, 4, 3, 3]), /as \[4,4,3,3\], wanted the five/],
     [changed("encoder.stages.0.blocks.0.conv3.conv.weight", [4, 4, 1, 1, 1]), /of a bottleneck block/],

@@ -135,7 +135,17 @@ Deno.test("readModel() names what it cannot use in one line", () =>
       at("other"),
       new Map([["eva.blocks.0.weight", weights.values().next().value!]]),
     );
-    await refused("other", /found no tensor of a U-Net, wanted its encoder/);
+    await refused(
+      "other",
+      /found no tensor of a U-Net, but network_weights\/eva\.blocks\.0\.weight, wanted its enc/,
+    );
+    await writeTorchCheckpoint(at("wrapped"), stateDict(weights, { prefix: "model." }));
+    await refused(
+      "wrapped",
+      /tensors below network_weights\/model\., wanted .*: save its state_dict\(\) without/,
+    );
+    await writeTorchFile(at("empty"), new Map([["epoch", 3]]));
+    await refused("empty", /found no tensors, wanted those of a U-Net: save its state_dict\(\)$/);
     const [norm] = [...weights].filter(([name]) => name.endsWith("norm.weight"));
     const shape = [norm[1].shape[0] + 1];
     const wrong = { ...norm[1], shape, data: new Float32Array(shape[0]) };
