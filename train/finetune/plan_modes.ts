@@ -68,7 +68,7 @@ export async function readPretrained(path: string): Promise<PretrainedCheckpoint
  * `dynamic` keeps the axes of the data set's own plan when its voxels are not cubes: its spacing belongs to those axes.
  *
  * @throws {PlanModeError} for mode fixed without spacing, data without 3d_fullres
- * @throws {TransferError} for an architecture that is not known
+ * @throws {TransferError | ConfigError} for an architecture that is not known, or layers that are not computed here
  * Source: `like_nnssl.py` of TaWald/nnUNet (branch nnssl_finetuning_inclusion).
  */
 export function adaptPlans(dynamicPlans: Plans, mode: PlanMode, options: PlanModeOptions): Plans {
