@@ -47,7 +47,7 @@ Deno.test("import takes over a checkpoint, warns of what it lacks, and says in o
   assert.deepEqual([refused.code, refused.stdout], [1, ""]);
   assert.match(
     refused.stderr,
-    /^error: Cannot read a network from other\.pth: found no tensor of a U-Net, .*\n$/,
+    /^error: Cannot read a network from other\.pth: found no tensors, wanted those of a U-Net: .*\n$/,
   );
   const named = await run("import", "bare.pth", "--out", "model.pth");
   assert.equal(named.code, 2);
