@@ -3,7 +3,7 @@ import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from "../deps.ts";
 import { UsageError } from "../errors.ts";
 import { jsonOption, threeNumbers, wholeNumber } from "../options.ts";
-import { dirname, makeWritableFolder, resolve } from "../paths.ts";
+import { dirname, makeWritableFolder } from "../paths.ts";
 
 /** `spark3d export`: hands a network over to nnssl, nnU-Net, Spark3D elsewhere, or an ONNX runtime. */
 export function exportCommand(context: CommandContext): CommandUnknownOpts {
@@ -44,9 +44,6 @@ export function exportCommand(context: CommandContext): CommandUnknownOpts {
             throw new UsageError(`--${name} goes with --format onnx, not with ${format}: leave it out`);
           }
         }
-      }
-      if (resolve(out) === resolve(source)) {
-        throw new UsageError(`Cannot write ${out}: it is the file that is exported: choose another name`);
       }
       const { exportModel } = await import("../../train/interop/export_model.ts");
       await makeWritableFolder(dirname(out));

@@ -3,7 +3,7 @@ import { Command, type CommandUnknownOpts } from "../deps.ts";
 import { UsageError } from "../errors.ts";
 import { modelText } from "../model_text.ts";
 import { jsonOption } from "../options.ts";
-import { dirname, makeWritableFolder, resolve } from "../paths.ts";
+import { dirname, makeWritableFolder } from "../paths.ts";
 
 /** `spark3d import`: turns a checkpoint of nnssl or nnU-Net into a file that fine-tuning and prediction take. */
 export function importCommand(context: CommandContext): CommandUnknownOpts {
@@ -22,9 +22,6 @@ export function importCommand(context: CommandContext): CommandUnknownOpts {
       const { output } = context;
       if (!out.endsWith(".safetensors")) {
         throw new UsageError(`Cannot write ${out}: wanted a name that ends in .safetensors: rename it`);
-      }
-      if (resolve(out) === resolve(file)) {
-        throw new UsageError(`Cannot write ${out}: it is the file that is imported: choose another name`);
       }
       const { importModel } = await import("../../train/interop/import_model.ts");
       const { describeModel } = await import("../../train/interop/describe_model.ts");

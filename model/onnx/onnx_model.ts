@@ -1,6 +1,7 @@
 /** A network as an ONNX model. */
 import { formatBytes, LimitError } from "../../kernels/errors.ts";
 import type { Graph, Node, Value } from "../../kernels/graph/graph.ts";
+import { elementCount } from "../../kernels/spec.ts";
 import { ConfigError } from "../config.ts";
 import { Emitter } from "./emitter.ts";
 import { modelChunks, type OnnxPort, type OnnxTensor } from "./messages.ts";
@@ -16,6 +17,9 @@ const MAX_BYTES = 2 ** 31 - 1;
 export interface OnnxModel {
   /** Size of the file. */
   readonly byteLength: number;
+  /** Parameters in it, those that the part uses: names, and values. */
+  readonly tensors: number;
+  readonly parameters: number;
   /** What every axis of the image must be a multiple of. */
   readonly multiple: readonly [number, number, number];
   /** The file's bytes in order; weights are asked for while they are written, one tensor at a time. */
@@ -98,6 +102,8 @@ export function describeOnnxModel(options: OnnxOptions): OnnxModel {
   }
   return {
     byteLength,
+    tensors: weights.length,
+    parameters: weights.reduce((sum, { shape }) => sum + elementCount(shape), 0),
     multiple: built.multiple,
     async *chunks() {
       for (const chunk of chunks) yield chunk instanceof Uint8Array ? chunk : await chunk.read();

@@ -49,7 +49,11 @@ Deno.test("spark3d export refuses in one line what cannot be exported, and what 
     ],
     [[run, "--format", "tflite", "--out", out], 2, /^error: Option .*nnssl, nnunet, safetensors, onnx/],
     [[run, "--format", "onnx", "--out", out, "--licence", "x\ny: z"], 2, /^error: Option .*SPDX identifier/],
-    [[out, "--format", "nnssl", "--out", out], 2, /it is the file that is exported: choose another name$/m],
+    [
+      [run, "--format", "nnssl", "--out", `${run}/checkpoints/final.safetensors`],
+      1,
+      /^error: Cannot write .*found the file that is read, wanted a place of its own: choose another name$/m,
+    ],
     [[`${run}/none`, "--format", "nnssl", "--out", out], 1, /^error: Cannot read .*none.*no such file/],
     [
       [run, "--format", "onnx", "--part", "segmentation", "--patch", "17", "--out", out],

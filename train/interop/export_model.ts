@@ -2,7 +2,7 @@ import { writeFileAtomic, writeJsonAtomic } from "../../data/atomic.ts";
 import { writeTorchFile } from "../../data/torch/write_torch_file.ts";
 import { elementCount } from "../../kernels/spec.ts";
 import { torchKeys } from "../../model/parameters.ts";
-import { cardPath } from "./card_path.ts";
+import { cardPath, requireCard } from "./card_path.ts";
 import { usageText } from "./card_usage.ts";
 import { carriedOverNotes } from "./carried_over.ts";
 import { ExportError, type ExportRequest, type ExportSummary } from "./export_types.ts";
@@ -10,7 +10,8 @@ import { modelCard } from "./model_card.ts";
 import { nnsslCheckpoint, nnsslTrainer, type PlannedModel } from "./nnssl_checkpoint.ts";
 import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
 import { isSegmentation, nnunetCheckpoint } from "./nnunet_checkpoint.ts";
-import { writeModelFolder } from "./nnunet_folder.ts";
+import { modelFolderFiles, writeModelFolder } from "./nnunet_folder.ts";
+import { requireOwnPlaces } from "./output_files.ts";
 import { type Provenance, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
 import { publicAdaptationPlan, publicDataset, publicPlans } from "./public_plans.ts";
 import { readModel } from "./read_model.ts";
@@ -19,12 +20,8 @@ import type { ModelFile } from "./types.ts";
 import { writeModel } from "./write_model.ts";
 import { usualPart, writeOnnxFile } from "./write_onnx_file.ts";
 
-/** What a writer of one form made. */
-interface Written {
-  /** Files beside `out`. */
-  readonly beside: readonly string[];
-  readonly tensors: number;
-}
+/** What a file holds: names of tensors, and values. */
+type Written = Pick<ExportSummary, "tensors" | "parameters">;
 
 /**
  * Hands a network over in the form of another program, with a model card beside it. Files appear whole or not at all.
@@ -39,7 +36,8 @@ interface Written {
  *
  * @throws {ExportError} when the network lacks what the form needs
  * @throws {ModelFileError | SafetensorsError | TorchError} when the source cannot be read
- * @throws {DataError} when a file cannot be written, or would replace one that is not ours
+ * @throws {DataError} when a file cannot be written, or would replace the source, a run's checkpoint or another of the files, or a
+ * card what is no card
  *
  * @example
  * ```ts ignore
@@ -51,13 +49,15 @@ export async function exportModel(request: ExportRequest): Promise<ExportSummary
   await using opened = await readModel(from);
   const model = withoutPlaces(opened);
   requireComplete(model, request);
-  const path = await cardPath(request);
+  const path = cardPath(request);
+  const beside = besideFiles(model, request);
+  const files = [out, ...beside, ...(path === null ? [] : [path])];
+  await requireOwnPlaces(model.path, files);
+  if (path !== null) await requireCard(path);
   const record = await readTrainingRecord(from);
   const provenance = provenanceOf(model, record, licence);
-  const { beside, tensors } = await write(model, request, provenance);
+  const { tensors, parameters } = await write(model, request, provenance);
   const notes = [...model.notes, ...carriedOverNotes(model, format)];
-  const parameters = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const files = [out, ...beside, ...(path === null ? [] : [path])];
   if (path !== null) {
     const file = baseName(out);
     const usage = usageText(format, file, model);
@@ -86,7 +86,7 @@ function write(model: ModelFile, request: ExportRequest, provenance: Provenance)
     case "safetensors":
       return writeSafetensorsModel(model, request, provenance);
     case "onnx":
-      return writeOnnxModel(model, request, provenance);
+      return writeOnnxFile(model, request, provenance);
   }
 }
 
@@ -100,12 +100,11 @@ async function writeNnssl(model: ModelFile, { from, out }: ExportRequest): Promi
     );
   }
   await writeTorchFile(out, nnsslCheckpoint(model));
-  const plan = besideFile(out, "adaptation_plan.json");
-  await writeJsonAtomic(plan, {
+  await writeJsonAtomic(planFile(out), {
     ...nnsslAdaptationPlan(model.adaptationPlan),
     trainer_name: nnsslTrainer(model),
   });
-  return { beside: [plan], tensors: keyCount(model) };
+  return { tensors: keyCount(model), parameters: valueCount(model.tensors) };
 }
 
 function isPlanned(model: ModelFile): model is PlannedModel {
@@ -121,36 +120,35 @@ async function writeNnunet(model: ModelFile, { from, out }: ExportRequest): Prom
       "export it as nnssl, safetensors or onnx",
     );
   }
-  const beside = isSegmentation(model) ? await writeModelFolder(model, out) : [];
+  const folder = modelFolderFiles(out);
+  if (isSegmentation(model) && folder !== null) await writeModelFolder(model, folder);
   await writeTorchFile(out, nnunetCheckpoint(model));
-  return { beside, tensors: keyCount(model) };
+  return { tensors: keyCount(model), parameters: valueCount(networkTensors(model)) };
 }
 
-async function writeSafetensorsModel(
+function writeSafetensorsModel(
   model: ModelFile,
   { out }: ExportRequest,
   provenance: Provenance,
 ): Promise<Written> {
-  const { tensors } = await writeModel(model, out, {
+  return writeModel(model, out, {
     [PROVENANCE_KEY]: JSON.stringify(provenance),
     licence: provenance.licence,
   });
-  return { beside: [], tensors };
 }
 
-async function writeOnnxModel(
-  model: ModelFile,
-  request: ExportRequest,
-  provenance: Provenance,
-): Promise<Written> {
-  await writeOnnxFile(model, request, provenance);
-  return { beside: [], tensors: model.tensors.size };
+/** The tensors of the U-Net itself, without tokens and densification. */
+function networkTensors({ tensors }: ModelFile): ModelFile["tensors"] {
+  return new Map([...tensors].filter(([name]) => /^(encoder|decoder)\./.test(name)));
 }
 
 /** Names in the `network_weights` of a PyTorch file. */
-function keyCount({ tensors }: ModelFile): number {
-  return [...tensors.keys()].filter((name) => /^(encoder|decoder)\./.test(name))
-    .reduce((count, name) => count + torchKeys({ name }).length, 0);
+function keyCount(model: ModelFile): number {
+  return [...networkTensors(model).keys()].reduce((count, name) => count + torchKeys({ name }).length, 0);
+}
+
+function valueCount(tensors: ModelFile["tensors"]): number {
+  return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 /** A model whose documents name no places and list no cases. */
@@ -178,8 +176,15 @@ function requireComplete(model: ModelFile, { from, format, part }: ExportRequest
   );
 }
 
-function besideFile(out: string, name: string): string {
-  return out.replace(/[^/\\]*$/, name);
+/** Files that a form has beside `out`. */
+function besideFiles(model: ModelFile, { format, out }: ExportRequest): readonly string[] {
+  if (format === "nnssl") return [planFile(out)];
+  return format === "nnunet" && isSegmentation(model) ? modelFolderFiles(out) ?? [] : [];
+}
+
+/** The adaptation plan beside an nnssl checkpoint. */
+function planFile(out: string): string {
+  return out.replace(/[^/\\]*$/, "adaptation_plan.json");
 }
 
 function baseName(path: string): string {

@@ -40,7 +40,7 @@ export interface ExportSummary {
   readonly files: readonly string[];
   /** Names in the file, those of aliases included; nodes of an ONNX graph are not counted. */
   readonly tensors: number;
-  /** Numbers that were trained. */
+  /** Values of the network in the file, each counted once. */
   readonly parameters: number;
   readonly bytes: number;
   readonly adaptationPlan: AdaptationPlan | null;

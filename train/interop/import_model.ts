@@ -1,3 +1,4 @@
+import { requireOwnPlaces } from "./output_files.ts";
 import { readModel } from "./read_model.ts";
 import type { ImportSummary, ModelFile, ReadModelOptions } from "./types.ts";
 import { writeModel } from "./write_model.ts";
@@ -12,6 +13,7 @@ export interface ImportedModel extends ImportSummary {
  *
  * @param out path of the safetensors file; replaced when it is there
  * @throws {ModelFileError} as {@linkcode readModel} and {@linkcode writeModel}
+ * @throws {DataError} when `out` is the source, a folder, or lies among a run's checkpoints
  *
  * @example
  * ```ts ignore
@@ -25,6 +27,7 @@ export async function importModel(
   options: ReadModelOptions = {},
 ): Promise<ImportedModel> {
   await using model = await readModel(path, options);
+  await requireOwnPlaces(model.path, [out]);
   const { tensors: _tensors, [Symbol.asyncDispose]: _dispose, ...facts } = model;
   return { ...await writeModel(model, out), model: facts };
 }

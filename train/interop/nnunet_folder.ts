@@ -4,24 +4,31 @@ import type { SegmentationModel } from "./nnunet_checkpoint.ts";
 import { nnunetPlans, publicDataset } from "./public_plans.ts";
 
 /**
- * Writes plans.json and dataset.json into the folder above `fold_N`, where nnU-Net's predictor reads them. A file elsewhere gets none:
- * its folder is not one of a trained model.
+ * Paths of plans.json and dataset.json of the model that a file in a folder `fold_N` belongs to, where nnU-Net's predictor reads them;
+ * null for a file elsewhere, whose folder is not one of a trained model.
+ */
+export function modelFolderFiles(out: string): readonly [plans: string, dataset: string] | null {
+  const folder = /^(.*[/\\])?fold_(?:\d+|all)[/\\][^/\\]+$/.exec(out);
+  const above = folder?.[1] ?? "";
+  return folder === null ? null : [`${above}plans.json`, `${above}dataset.json`];
+}
+
+/**
+ * Writes plans.json and dataset.json into the folder above `fold_N`.
  *
- * @param out path of the checkpoint
- * @returns paths of the files that stand there now
+ * @param paths from {@linkcode modelFolderFiles}
  * @throws {DataError} when other plans or another dataset.json stand there: folds of two data sets must not be mixed
  */
-export async function writeModelFolder(model: SegmentationModel, out: string): Promise<readonly string[]> {
-  const folder = /^(.*[/\\])?fold_(?:\d+|all)[/\\][^/\\]+$/.exec(out);
-  if (folder === null) return [];
-  const above = folder[1] ?? "";
+export async function writeModelFolder(
+  model: SegmentationModel,
+  [plans, dataset]: readonly [plans: string, dataset: string],
+): Promise<void> {
   const documents = [
-    [`${above}plans.json`, nnunetPlans(model.plans)],
-    [`${above}dataset.json`, publicDataset(model.dataset)],
+    [plans, nnunetPlans(model.plans)],
+    [dataset, publicDataset(model.dataset)],
   ] as const;
   for (const [path, content] of documents) await requireSame(path, content);
   for (const [path, content] of documents) await writeJsonAtomic(path, content);
-  return documents.map(([path]) => path);
 }
 
 async function requireSame(path: string, content: object): Promise<void> {

@@ -79,7 +79,7 @@ export async function readTrainingRecord(path: string): Promise<TrainingRecord> 
 }
 
 /** The run folder that a path means: itself, or the folder of the checkpoints that it names; null for other files. */
-async function runFolderOf(path: string): Promise<string | null> {
+export async function runFolderOf(path: string): Promise<string | null> {
   const has = (folder: string) => Deno.stat(runPaths(folder).record).then(() => true, () => false);
   if (await has(path)) return path;
   const folder = /^(.*)[/\\]checkpoints[/\\][^/\\]+$/.exec(path)?.[1];

@@ -1,6 +1,6 @@
 import { writeFileAtomic } from "../../data/atomic.ts";
 import type { OnnxPart } from "../../model/onnx/options.ts";
-import { ExportError, type ExportRequest } from "./export_types.ts";
+import { ExportError, type ExportRequest, type ExportSummary } from "./export_types.ts";
 import { onnxMetadata } from "./onnx_metadata.ts";
 import type { Provenance } from "./provenance.ts";
 import type { ModelFile } from "./types.ts";
@@ -8,6 +8,7 @@ import type { ModelFile } from "./types.ts";
 /**
  * Writes one part of a network as an ONNX file, tensor by tensor.
  *
+ * @returns how many tensors and values of the network it holds: those that the part uses
  * @throws {ExportError} when the network was not trained for the part
  * @throws {ConfigError | LimitError} when batch and patch do not fit the network, or the file would exceed 2 GiB
  * @throws {DataError} when the file cannot be written
@@ -16,7 +17,7 @@ export async function writeOnnxFile(
   model: ModelFile,
   request: ExportRequest,
   provenance: Provenance,
-): Promise<void> {
+): Promise<Pick<ExportSummary, "tensors" | "parameters">> {
   const { describeOnnxModel } = await import("../../model/onnx/mod.ts");
   const { kind, maskBlock, leakyStem } = model;
   const part = request.part ?? usualPart(model);
@@ -41,6 +42,7 @@ export async function writeOnnxFile(
     metadata: onnxMetadata(model, provenance),
   });
   await writeFileAtomic(request.out, described.chunks());
+  return described;
 }
 
 /** The part that a network was trained for. */

@@ -7,6 +7,7 @@ import { readFinetuned } from "../../../train/finetune/checkpoint.ts";
 import { transferWeights } from "../../../train/finetune/transfer.ts";
 import { exportModel } from "../../../train/interop/export_model.ts";
 import { exportFormats } from "../../../train/interop/export_types.ts";
+import { importModel } from "../../../train/interop/import_model.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import type { JsonObject } from "../../../train/merge_config.ts";
 import { temporaryFolder } from "../../support/spawn.ts";
@@ -250,4 +251,45 @@ Deno.test("exportModel() writes ONNX with what a caller needs to know, and one p
     exportModel({ from: `${folder.path}/seg`, format: "onnx", out, part: "reconstruction" }),
     { name: "ExportError", message: /found a network that does not reconstruct: use --part encoder/ },
   );
+});
+
+Deno.test("exportModel() and importModel() write over nothing that is read, kept, or written beside it", async () => {
+  using folder = temporaryFolder();
+  const run = `${folder.path}/run`, final = `${run}/checkpoints/final.safetensors`;
+  await writePretrainedRun(run);
+  const source = `${folder.path}/model.safetensors`;
+  await importModel(run, source);
+  await Deno.symlink(folder.path, `${folder.path}/linked`);
+  const before = [await Deno.readFile(final), await Deno.readFile(source)];
+  const refuses = (work: Promise<unknown>, found: string) =>
+    assert.rejects(work, {
+      name: "DataError",
+      message: new RegExp(`^Cannot write .*: found ${found}, wanted `),
+    });
+  const out = `${folder.path}/a.pth`;
+  const request = { from: source, format: "nnssl", out } as const;
+  await refuses(exportModel({ ...request, card: source }), "the file that is read");
+  await refuses(
+    exportModel({ ...request, out: `${folder.path}/linked/model.safetensors` }),
+    "the file that is read",
+  );
+  await refuses(exportModel({ ...request, card: out }), "another file that is written");
+  await refuses(
+    exportModel({ ...request, out: `${folder.path}/adaptation_plan.json` }),
+    "another file that is written",
+  );
+  await refuses(exportModel({ ...request, out: `${folder.path}/README.md` }), "another file that is written");
+  await refuses(
+    exportModel({ ...request, out: `${run}/checkpoints/a.pth` }),
+    "a place for checkpoints of a run",
+  );
+  await refuses(exportModel({ ...request, out: run }), "a folder");
+  await refuses(importModel(source, source), "the file that is read");
+  await refuses(importModel(source, final), "a place for checkpoints of a run");
+  assert.deepEqual([await Deno.readFile(final), await Deno.readFile(source)], before);
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name).sort(), [
+    "linked",
+    "model.safetensors",
+    "run",
+  ]);
 });

@@ -84,7 +84,7 @@ Deno.test("exportModel() replaces its own card and leaves another README.md alon
   await Deno.writeTextFile(`${folder.path}/README.md`, "# Mine\n");
   await assert.rejects(exportModel(request), {
     name: "DataError",
-    message: /README\.md: found a README\.md that is no model card of Spark3D, wanted none: .*--no-card$/,
+    message: /README\.md: found a file that is no model card of Spark3D, wanted none: .*--no-card$/,
   });
   assert.equal(await Deno.stat(request.out).catch(() => null), null, "nothing was written");
   await exportModel({ ...request, card: `${folder.path}/CARD.md` });
