@@ -1,4 +1,5 @@
 import type { ModelDescription } from "../train/interop/describe_model.ts";
+import { visibleText } from "./visible_text.ts";
 
 const KINDS: Readonly<Record<ModelDescription["kind"], string>> = {
   "s3d": "masked auto-encoder with sparse encoder (S3D)",
@@ -9,7 +10,7 @@ const KINDS: Readonly<Record<ModelDescription["kind"], string>> = {
   "network": "network that reconstructs or segments nothing by itself; fine-tuning can start from it",
 };
 
-/** A model in lines for people. */
+/** A model in lines for people, one for each fact. */
 export function modelText(model: ModelDescription): string {
   const { network, parameters, trained, keys } = model;
   const stages = network.features.map((features, stage) =>
@@ -46,7 +47,7 @@ export function modelText(model: ModelDescription): string {
     ...keys.skipped.map(({ reason, count, example }) => `  ${count} left out: ${reason} (${example})`),
     ...model.assumptions.map((assumption) => `assumed: ${assumption}`),
     ...model.notes.map((note) => `note: ${note}`),
-  ].join("\n");
+  ].map((line) => visibleText(line)).join("\n");
 }
 
 function trainingText(

@@ -1,5 +1,6 @@
 import { errorLines } from "./errors.ts";
 import { Progress, type ProgressSink } from "./progress.ts";
+import { visibleText } from "./visible_text.ts";
 
 /** Where a command's output goes. Results go to stdout; everything about the way there goes to stderr. */
 export class Output {
@@ -18,7 +19,7 @@ export class Output {
   /** One line about what is happening, on stderr. */
   log(line: string): void {
     this.#progress?.clear();
-    this.streams.stderr(`${line}\n`);
+    this.streams.stderr(`${visibleText(line)}\n`);
   }
 
   /** The same output for work that goes on beside other work: lines start with `name`, progress comes in lines. */
@@ -38,7 +39,7 @@ export class Output {
     this.#progress?.end();
     this.#progress = null;
     const lines = errorLines(error);
-    for (const line of lines) this.streams.stderr(`error: ${line}\n`);
+    for (const line of lines) this.streams.stderr(`error: ${visibleText(line)}\n`);
     if (this.json) {
       const name = error instanceof Error ? error.name : "Error";
       this.streams.stdout(`${JSON.stringify({ ok: false, error: { name, message: lines.join("\n") } })}\n`);
@@ -55,7 +56,9 @@ export class Output {
   result(object: Readonly<Record<string, unknown>>, text: string): void {
     this.#progress?.end();
     this.#progress = null;
-    this.streams.stdout(this.json ? `${JSON.stringify({ ok: true, ...object })}\n` : `${text.trimEnd()}\n`);
+    this.streams.stdout(
+      this.json ? `${JSON.stringify({ ok: true, ...object })}\n` : `${visibleText(text.trimEnd(), true)}\n`,
+    );
   }
 
   /** One JSON object that is the result itself: indented, or on one line with `--json`. */

@@ -3,6 +3,7 @@ import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts } from "../deps.ts";
 import { modelText } from "../model_text.ts";
 import { jsonOption } from "../options.ts";
+import { visibleText } from "../visible_text.ts";
 
 /** `spark3d inspect`: what a file of weights holds. */
 export function inspectCommand(context: CommandContext): CommandUnknownOpts {
@@ -39,5 +40,5 @@ function tensorLines(model: ModelFile): string[] {
     ...aliases.map(({ key, of }) => `alias ${key} of ${of}`),
     ...skipped.map(({ key, reason }) => `left out ${key}: ${reason}`),
     ...missing.map((name) => `missing ${name}`),
-  ];
+  ].map((line) => visibleText(line));
 }

@@ -44,6 +44,10 @@ Deno.test("inspect says what a checkpoint holds and accounts for every key", asy
   assert.deepEqual([parameters.total, parameters.extra], [total, 0]);
   assert.equal(report.used.length + report.aliases.length + report.skipped.length, dict.size);
 
+  await writeTorchCheckpoint(`${cwd}/odd.pth`, dict, { trainer_name: "\x1b[2JTrainer\nnote: all is well" });
+  const odd = await run("inspect", "odd.pth");
+  assert.match(odd.stdout, /^training: \\u\{1b\}\[2JTrainer\\u\{a\}note: all is well$/m);
+
   const none = await run("inspect", "nothing");
   assert.equal(none.code, 1);
   assert.match(none.stderr, /^error: Cannot read a checkpoint from nothing: found no such file or folder, /);
