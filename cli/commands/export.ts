@@ -1,4 +1,4 @@
-import { exportFormats, type ExportSummary } from "../../train/interop/export_types.ts";
+import { exportFormats, type ExportSummary, SPDX } from "../../train/interop/export_types.ts";
 import type { CommandContext } from "../context.ts";
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from "../deps.ts";
 import { UsageError } from "../errors.ts";
@@ -22,7 +22,7 @@ export function exportCommand(context: CommandContext): CommandUnknownOpts {
     .option("--no-card", "write no model card")
     .option(
       "--licence <spdx>",
-      "licence of the weights, such as CC-BY-4.0 (default: stated as unknown)",
+      "licence of the weights, such as CC-BY-4.0 (default: that of the source, else unstated)",
       licence,
     )
     .addOption(
@@ -62,9 +62,9 @@ export function exportCommand(context: CommandContext): CommandUnknownOpts {
     }) as unknown as CommandUnknownOpts;
 }
 
-/** Parser of an SPDX identifier; it stands in the front matter of the card, where other text could add fields. */
+/** Parser of an SPDX identifier. */
 function licence(text: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9.+-]*$/.test(text)) {
+  if (!SPDX.test(text)) {
     throw new InvalidArgumentError("Expected an SPDX identifier, such as CC-BY-4.0.");
   }
   return text;

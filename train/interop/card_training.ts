@@ -105,9 +105,15 @@ export function preprocessingTable(model: ModelFile): string {
     ["Order of the axes (from z, y, x)", axes.transpose_forward.join(", ")],
     ["Crop", "to the voxels that are not zero"],
     ["Normalisation of each channel", used.normalization_schemes.join(", ")],
+    ["Statistics over voxels that are not zero, others left at zero", masked(used.use_mask_for_norm)],
     ["Voxel size, mm", used.spacing ? extents(used.spacing) : "that of each image"],
     ["Patch, voxels", extents(used.patch_size)],
   ]);
+}
+
+/** For every channel, whether it is normalised inside the mask alone. */
+function masked(channels: unknown): string | null {
+  return Array.isArray(channels) ? channels.map((one) => yesNo(one === true)).join(", ") : null;
 }
 
 /** Sentences as a list, each with its full stop. */

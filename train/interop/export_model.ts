@@ -5,17 +5,17 @@ import { torchKeys } from "../../model/parameters.ts";
 import { cardPath, requireCard } from "./card_path.ts";
 import { usageText } from "./card_usage.ts";
 import { carriedOverNotes } from "./carried_over.ts";
-import { ExportError, type ExportRequest, type ExportSummary } from "./export_types.ts";
+import { ExportError, type ExportRequest, type ExportSummary, SPDX } from "./export_types.ts";
 import { modelCard } from "./model_card.ts";
 import { nnsslCheckpoint, nnsslTrainer, type PlannedModel } from "./nnssl_checkpoint.ts";
 import { nnsslAdaptationPlan } from "./nnssl_plan.ts";
 import { isSegmentation, nnunetCheckpoint } from "./nnunet_checkpoint.ts";
 import { modelFolderFiles, writeModelFolder } from "./nnunet_folder.ts";
 import { requireOwnPlaces } from "./output_files.ts";
-import { type Provenance, provenanceOf, UNSTATED_LICENCE } from "./provenance.ts";
+import { type Provenance, provenanceOf } from "./provenance.ts";
 import { publicAdaptationPlan, publicDataset, publicPlans } from "./public_plans.ts";
 import { readModel } from "./read_model.ts";
-import { PROVENANCE_KEY, readTrainingRecord } from "./training_record.ts";
+import { readTrainingRecord } from "./training_record.ts";
 import type { ModelFile } from "./types.ts";
 import { writeModel } from "./write_model.ts";
 import { usualPart, writeOnnxFile } from "./write_onnx_file.ts";
@@ -45,9 +45,17 @@ type Written = Pick<ExportSummary, "tensors" | "parameters">;
  * ```
  */
 export async function exportModel(request: ExportRequest): Promise<ExportSummary> {
-  const { from, format, out, licence = UNSTATED_LICENCE } = request;
+  const { from, format, out } = request;
   await using opened = await readModel(from);
   const model = withoutPlaces(opened);
+  if (request.licence !== undefined && !SPDX.test(request.licence)) {
+    throw new ExportError(
+      from,
+      format,
+      `licence ${JSON.stringify(request.licence)}`,
+      "name it by its SPDX identifier",
+    );
+  }
   requireComplete(model, request);
   const path = cardPath(request);
   const beside = besideFiles(model, request);
@@ -55,9 +63,9 @@ export async function exportModel(request: ExportRequest): Promise<ExportSummary
   await requireOwnPlaces(model.path, files);
   if (path !== null) await requireCard(path);
   const record = await readTrainingRecord(from);
-  const provenance = provenanceOf(model, record, licence);
+  const provenance = provenanceOf(model, record, request.licence);
   const { tensors, parameters } = await write(model, request, provenance);
-  const notes = [...model.notes, ...carriedOverNotes(model, format)];
+  const lost = carriedOverNotes(model, format);
   if (path !== null) {
     const file = baseName(out);
     const usage = usageText(format, file, model);
@@ -68,13 +76,21 @@ export async function exportModel(request: ExportRequest): Promise<ExportSummary
       record,
       provenance,
       usage,
-      notes,
+      notes: lost,
       parameters,
     };
     await writeFileAtomic(path, modelCard(card));
   }
   const { size: bytes } = await Deno.stat(out);
-  return { format, files, tensors, parameters, bytes, adaptationPlan: model.adaptationPlan, notes };
+  return {
+    format,
+    files,
+    tensors,
+    parameters,
+    bytes,
+    adaptationPlan: model.adaptationPlan,
+    notes: [...model.notes, ...lost],
+  };
 }
 
 function write(model: ModelFile, request: ExportRequest, provenance: Provenance): Promise<Written> {
@@ -84,7 +100,7 @@ function write(model: ModelFile, request: ExportRequest, provenance: Provenance)
     case "nnunet":
       return writeNnunet(model, request);
     case "safetensors":
-      return writeSafetensorsModel(model, request, provenance);
+      return writeModel(model, request.out, provenance);
     case "onnx":
       return writeOnnxFile(model, request, provenance);
   }
@@ -124,17 +140,6 @@ async function writeNnunet(model: ModelFile, { from, out }: ExportRequest): Prom
   if (isSegmentation(model) && folder !== null) await writeModelFolder(model, folder);
   await writeTorchFile(out, nnunetCheckpoint(model));
   return { tensors: keyCount(model), parameters: valueCount(networkTensors(model)) };
-}
-
-function writeSafetensorsModel(
-  model: ModelFile,
-  { out }: ExportRequest,
-  provenance: Provenance,
-): Promise<Written> {
-  return writeModel(model, out, {
-    [PROVENANCE_KEY]: JSON.stringify(provenance),
-    licence: provenance.licence,
-  });
 }
 
 /** The tensors of the U-Net itself, without tokens and densification. */

@@ -6,6 +6,9 @@ export const exportFormats = ["nnssl", "nnunet", "safetensors", "onnx"] as const
 /** One of {@linkcode exportFormats}. */
 export type ExportFormat = (typeof exportFormats)[number];
 
+/** An SPDX identifier; it stands in the front matter of cards, where other text could add fields. */
+export const SPDX = /^[A-Za-z0-9][A-Za-z0-9.+-]*$/;
+
 /** A network that cannot be exported, or not in the form that was asked for. */
 export class ExportError extends Error {
   override readonly name = "ExportError";
@@ -23,7 +26,7 @@ export interface ExportRequest {
   readonly out: string;
   /** Model card to write; README.md beside `out` when absent, none when null. */
   readonly card?: string | null;
-  /** Licence of the weights, an SPDX identifier; "other" when absent, since only whoever trained them can say. */
+  /** Licence of the weights, an SPDX identifier; when absent the one that the source states, else "other": nobody has said. */
   readonly licence?: string;
   /** Part of the network, for ONNX; reconstruction or segmentation, whichever the network was trained for, when absent. */
   readonly part?: OnnxPart;
@@ -44,6 +47,6 @@ export interface ExportSummary {
   readonly parameters: number;
   readonly bytes: number;
   readonly adaptationPlan: AdaptationPlan | null;
-  /** What the form does not carry over, one sentence each. */
+  /** What deserves attention in the source, and what the form does not carry over, one sentence each. */
   readonly notes: readonly string[];
 }

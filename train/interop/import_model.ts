@@ -1,5 +1,7 @@
 import { requireOwnPlaces } from "./output_files.ts";
+import { provenanceOf } from "./provenance.ts";
 import { readModel } from "./read_model.ts";
+import { readTrainingRecord } from "./training_record.ts";
 import type { ImportSummary, ModelFile, ReadModelOptions } from "./types.ts";
 import { writeModel } from "./write_model.ts";
 
@@ -29,5 +31,6 @@ export async function importModel(
   await using model = await readModel(path, options);
   await requireOwnPlaces(model.path, [out]);
   const { tensors: _tensors, [Symbol.asyncDispose]: _dispose, ...facts } = model;
-  return { ...await writeModel(model, out), model: facts };
+  const provenance = provenanceOf(model, await readTrainingRecord(path));
+  return { ...await writeModel(model, out, provenance), model: facts };
 }

@@ -27,6 +27,7 @@ export function onnxMetadata(model: ModelFile, provenance: Provenance): Record<s
       decoderConvs,
     },
     normalization: used?.normalization_schemes,
+    use_mask_for_norm: used?.use_mask_for_norm,
     spacing: used?.spacing,
     patch_size: used?.patch_size,
     transpose_forward: axes?.transpose_forward,

@@ -25,8 +25,16 @@ export interface Provenance {
 /** Licence of weights for which nobody stated one. */
 export const UNSTATED_LICENCE = "other";
 
-/** Where a model comes from. @param licence SPDX identifier of the weights */
-export function provenanceOf(model: ModelFile, record: TrainingRecord, licence: string): Provenance {
+/**
+ * Where a model comes from.
+ *
+ * @param licence SPDX identifier of the weights; the record's when absent
+ */
+export function provenanceOf(
+  model: ModelFile,
+  record: TrainingRecord,
+  licence: string = record.licence ?? UNSTATED_LICENCE,
+): Provenance {
   const { origin, kind, config, trained } = model;
   const precision = config?.precision;
   return {

@@ -101,7 +101,23 @@ async function describeSource(source: ModelSource, options: ReadModelOptions): P
 }
 
 function lazyTensor(source: ModelSource, name: string, { key, shape, dtype }: StoredTensor): ModelTensor {
-  return { name, shape, dtype, read: async () => toFloat32(await source.read(key)) };
+  return {
+    name,
+    shape,
+    dtype,
+    read: async () => {
+      const values = toFloat32(await source.read(key));
+      const odd = values.findIndex((value) => !Number.isFinite(value));
+      if (odd < 0) return values;
+      throw new ModelFileError(
+        `Cannot take ${name} from ${source.path}: found ${
+          values[odd]
+        } as its value ${odd} in float32, wanted finite weights: ` +
+          "use a checkpoint from before training diverged",
+        source.path,
+      );
+    },
+  };
 }
 
 /** @throws {ArchitectureError} that says what a file holds, none of whose tensors is one of a U-Net */

@@ -4,6 +4,7 @@ import { z } from "../deps.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
 import { runPaths } from "../run_folder.ts";
 import { RunLog } from "../run_log.ts";
+import { SPDX } from "./export_types.ts";
 
 const count = z.int().nonnegative();
 
@@ -31,6 +32,7 @@ const keptProvenance = z.object({
   trainedBy: z.string().nullable(),
   adapter: z.string().nullable(),
   data: dataFactsSchema.nullable(),
+  licence: z.string().regex(SPDX),
 });
 
 /** A validation of a run. */
@@ -48,12 +50,21 @@ export interface TrainingRecord {
   /** Content of summary.json. */
   readonly summary: JsonObject | null;
   readonly data: DataFacts | null;
+  /** Licence that an exported file states, an SPDX identifier. */
+  readonly licence: string | null;
   /** Validation losses, in order. */
   readonly validation: readonly ValidationPoint[];
 }
 
 /** What is known of a file that lies in no run folder. */
-const NOTHING: TrainingRecord = { adapter: null, versions: {}, summary: null, data: null, validation: [] };
+const NOTHING: TrainingRecord = {
+  adapter: null,
+  versions: {},
+  summary: null,
+  data: null,
+  licence: null,
+  validation: [],
+};
 
 /**
  * Reads what a run folder tells, or the provenance of an exported file. Files that are missing or damaged count as telling nothing: a
@@ -74,6 +85,7 @@ export async function readTrainingRecord(path: string): Promise<TrainingRecord> 
     versions: isJsonObject(versions) ? versions as Record<string, string> : {},
     summary,
     data: await storeFacts(folder, record) ?? casesOf(summary, record),
+    licence: null,
     validation: readValidation(paths.log),
   };
 }
@@ -90,9 +102,9 @@ export async function runFolderOf(path: string): Promise<string | null> {
 async function exportedRecord(path: string): Promise<TrainingRecord> {
   try {
     const { metadata } = await readSafetensorsHeader(path);
-    const { trainedBy, adapter, data } = keptProvenance.parse(JSON.parse(metadata[PROVENANCE_KEY]));
+    const { trainedBy, adapter, data, licence } = keptProvenance.parse(JSON.parse(metadata[PROVENANCE_KEY]));
     const version = /^spark3d (\S+)$/.exec(trainedBy ?? "")?.[1];
-    return { ...NOTHING, adapter, data, versions: version ? { spark3d: version } : {} };
+    return { ...NOTHING, adapter, data, licence, versions: version ? { spark3d: version } : {} };
   } catch {
     return NOTHING;
   }

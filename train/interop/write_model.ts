@@ -4,31 +4,36 @@ import { elementCount } from "../../kernels/spec.ts";
 import { ADAPTATION_PLAN_KEY } from "../adaptation_plan.ts";
 import { MODEL_FORMAT, MODEL_KEY } from "./model_format.ts";
 import { modelRecord } from "./model_record.ts";
+import type { Provenance } from "./provenance.ts";
 import { segmentationConfig } from "./segmentation_config.ts";
+import { PROVENANCE_KEY } from "./training_record.ts";
 import { type ImportSummary, type ModelFile, ModelFileError } from "./types.ts";
 
 /**
  * Writes a model as safetensors, atomically, one tensor in memory at a time: float32, by parameter name, with the metadata that
  * fine-tuning, prediction and `readModel` need. Equal models give equal bytes.
  *
- * Metadata: `format`, `model` (what the weights are), `nnssl_adaptation_plan` where known, and for segmentation networks `config`,
- * `configuration`, `plans` and `dataset`; JSON all but the first.
+ * Metadata: `format`, `licence`, `provenance`, `model` (what the weights are), `nnssl_adaptation_plan` where known, and for
+ * segmentation networks `config`, `configuration`, `plans` and `dataset`; JSON all but the first two.
  *
- * @param metadata further entries, such as provenance
  * @throws {ModelFileError} when tensors of the encoder are missing, or any of a network that segments
  * @throws {SafetensorsError | TorchError | DataError} when the source is damaged or the folder is not writable
  */
 export async function writeModel(
   model: ModelFile,
   out: string,
-  metadata: Readonly<Record<string, string>> = {},
+  provenance: Provenance,
 ): Promise<ImportSummary> {
   requireComplete(model);
   const tensors = new Map([...model.tensors].map(([name, { shape, read }]): [string, SafetensorsSource] => [
     name,
     { dtype: "F32", shape, data: read },
   ]));
-  await writeSafetensors(out, tensors, { ...metadata, ...modelMetadata(model) });
+  await writeSafetensors(out, tensors, {
+    [PROVENANCE_KEY]: JSON.stringify(provenance),
+    licence: provenance.licence,
+    ...modelMetadata(model),
+  });
   return {
     out,
     bytes: (await Deno.stat(out)).size,

@@ -192,8 +192,18 @@ Deno.test("exportModel() writes safetensors that fine-tuning and prediction read
   for (const { name } of parameters) assert.deepEqual(values.get(name), weights.get(name)!.data);
 
   const again = `${folder.path}/again.safetensors`;
-  await exportModel({ from: out, format: "safetensors", out: again, licence: "CC-BY-4.0", card: null });
-  assert.deepEqual(JSON.parse((await readSafetensorsHeader(again)).metadata.provenance), provenance);
+  const imported = `${folder.path}/imported.safetensors`;
+  await importModel(out, imported);
+  await exportModel({ from: imported, format: "safetensors", out: again });
+  for (const copy of [imported, again]) {
+    const { metadata: kept } = await readSafetensorsHeader(copy);
+    assert.deepEqual([kept.licence, JSON.parse(kept.provenance)], ["CC-BY-4.0", provenance], copy);
+  }
+  assert.match(await Deno.readTextFile(`${folder.path}/README.md`), /^license: CC-BY-4\.0$/m);
+  await assert.rejects(
+    exportModel({ from: out, format: "nnssl", out: again, licence: "mine\nbase_model: x" }),
+    { name: "ExportError", message: /found licence "mine\\nbase_model: x": name it by its SPDX identifier$/ },
+  );
 
   const segmentation = await writeSegmentationRun(seg);
   await exportModel({ from: seg, format: "safetensors", out });
@@ -229,7 +239,14 @@ Deno.test("exportModel() writes ONNX with what a caller needs to know, and one p
   const weights = await writePretrainedRun(run);
   const whole = await exportModel({ from: run, format: "onnx", out });
   const text = new TextDecoder("latin1").decode(await Deno.readFile(out));
-  for (const fact of ["reconstruction", "normalization", '["ZScoreNormalization"]', "spark3d-provenance-1"]) {
+  for (
+    const fact of [
+      "reconstruction",
+      "normalization",
+      '["ZScoreNormalization"]',
+      "spark3d-provenance-1",
+    ]
+  ) {
     assert.ok(text.includes(fact), `${fact} in the file`);
   }
   const encoder = await exportModel({
@@ -246,7 +263,10 @@ Deno.test("exportModel() writes ONNX with what a caller needs to know, and one p
     encoder.bytes > 4 * values && encoder.bytes < whole.bytes,
     `${encoder.bytes} of ${whole.bytes} bytes`,
   );
+  assert.equal(encoder.parameters, values);
   await writeSegmentationRun(`${folder.path}/seg`);
+  await exportModel({ from: `${folder.path}/seg`, format: "onnx", out });
+  assert.match(await Deno.readTextFile(out), /use_mask_for_norm[^]{0,4}\[false\]/);
   await assert.rejects(
     exportModel({ from: `${folder.path}/seg`, format: "onnx", out, part: "reconstruction" }),
     { name: "ExportError", message: /found a network that does not reconstruct: use --part encoder/ },

@@ -6,6 +6,7 @@ import { readFinetuned } from "../../../train/finetune/checkpoint.ts";
 import { adaptPlans, readPretrained } from "../../../train/finetune/plan_modes.ts";
 import { resolveFinetuneConfig } from "../../../train/finetune/resolve_config.ts";
 import { transferWeights } from "../../../train/finetune/transfer.ts";
+import { exportModel } from "../../../train/interop/export_model.ts";
 import { importModel } from "../../../train/interop/import_model.ts";
 import { modelParameters } from "../../../train/interop/parameters.ts";
 import { nnunetMirrorAxes } from "../../../train/interop/nnunet_checkpoint.ts";
@@ -122,6 +123,9 @@ Deno.test("importModel() makes a network of nnU-Net one that predicts", () =>
       /^The plans are those in .*results\/fold_0\/\.\.\/plans\.json$/m,
     );
     assert.deepEqual(mirroredAxes(await readFinetuned(`${folder}/beside.safetensors`)), [0, 1, 2]);
+    await exportModel({ from: bare, format: "nnunet", out: `${folder}/handed_over.pth` });
+    const card = await Deno.readTextFile(`${folder}/README.md`);
+    assert.ok(!card.includes(folder) && !card.includes("plans are those"), "the card names no place");
 
     const { inference_allowed_mirroring_axes: _axes, ...silent } = rest;
     for (const unmirrored of [{ ...rest, inference_allowed_mirroring_axes: null }, silent]) {

@@ -8,7 +8,6 @@ import { exportModel } from "../../../train/interop/export_model.ts";
 import { importModel } from "../../../train/interop/import_model.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import { ModelFileError } from "../../../train/interop/types.ts";
-import { writeModel } from "../../../train/interop/write_model.ts";
 import { maeConfig } from "../../../train/step.ts";
 import { withFolder } from "../../support/nifti_bytes.ts";
 import { planOfNetwork } from "../finetune/plan_of_network.ts";
@@ -59,7 +58,7 @@ Deno.test("readModel() opens a pre-training run, its optimizer states left out",
         [...new Set(model.report.skipped.map(({ reason }) => reason))],
         ["state of the optimizer"],
       );
-      await writeModel(model, `${folder}/${kind}.safetensors`, { provenance: "{}" });
+      await importModel(run, `${folder}/${kind}.safetensors`);
       await using again = await readModel(`${folder}/${kind}.safetensors`);
       const { path: _p, format, report, tensors, ...facts } = again;
       const { path: _q, format: _f, report: _r, tensors: _t, ...before } = model;
@@ -88,7 +87,7 @@ Deno.test("readModel() opens a fine-tuning run; what it writes predicts as the r
     await using model = await readModel(run);
     assert.deepEqual([model.kind, model.network, model.dataset], ["segmentation", network, blobDataset]);
     assert.deepEqual([model.trained.fold, model.trained.steps], [3, 40]);
-    await writeModel(model, `${folder}/model.safetensors`);
+    await importModel(run, `${folder}/model.safetensors`);
     const [own, copy] = [await readFinetuned(run), await readFinetuned(`${folder}/model.safetensors`)];
     const { path: _a, ...wanted } = own;
     const { path: _b, ...found } = copy;

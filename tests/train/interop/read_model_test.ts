@@ -4,6 +4,7 @@ import { torchOrderedDict, type TorchWritable, writeTorchFile } from "../../../d
 import { isotropic } from "../../../model/config.ts";
 import { adaptationPlan } from "../../../train/adaptation_plan.ts";
 import { describeModel } from "../../../train/interop/describe_model.ts";
+import { importModel } from "../../../train/interop/import_model.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import { ModelFileError } from "../../../train/interop/types.ts";
 import { withFolder } from "../../support/nifti_bytes.ts";
@@ -185,4 +186,33 @@ Deno.test("readModel() refuses a file whose plans name layers that are not compu
     await writeTorchCheckpoint(path, weights);
     await Deno.writeTextFile(`${folder}/plans.json`, JSON.stringify(plans));
     await assert.rejects(readModel(path), /plans\.json: found .*norm_op_kwargs\.eps 0\.001, wanted 0\.00001/);
+  }));
+
+Deno.test("readModel() gives no weights that float32 does not hold as finite numbers", () =>
+  withFolder(async (folder) => {
+    const weights = noiseWeights("network", isotropic({ features: [3, 4], blocks: [1, 1] }));
+    const [first] = weights.keys();
+    for (const value of [1e300, NaN]) {
+      const odd = new Float64Array(weights.get(first)!.data).fill(value, 5, 7);
+      await writeTorchCheckpoint(
+        `${folder}/odd.pth`,
+        new Map([...stateDict(weights)].map(([key, tensor]) => [
+          key,
+          tensor === weights.get(first)
+            ? { ...weights.get(first)!, dtype: "F64" as const, data: odd }
+            : tensor,
+        ])),
+      );
+      await assert.rejects(importModel(`${folder}/odd.pth`, `${folder}/out.safetensors`), {
+        name: "ModelFileError",
+        message: new RegExp(
+          `^Cannot take ${first} from .*: found ${Math.fround(value)} as its value 5 in float32`,
+        ),
+      });
+    }
+    assert.equal(
+      await Deno.stat(`${folder}/out.safetensors`).catch(() => null),
+      null,
+      "nothing is left behind",
+    );
   }));
