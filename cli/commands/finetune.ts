@@ -280,6 +280,7 @@ async function prepareCases(
     configuration: config.configuration,
     out: store,
     signal,
+    onWait: () => output.log(`waiting for another process that is preparing ${store}`),
     onProgress: ({ done, total, id }) => bar.update(done, id, total),
   });
   bar.end();

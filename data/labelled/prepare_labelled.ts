@@ -1,5 +1,6 @@
 import { cleanTemporary, makeFolder } from "../atomic.ts";
 import { toDataError } from "../errors.ts";
+import { lockFolder, type LockOptions } from "../folder_lock.ts";
 import type { LabelledDataset } from "../nnunet/dataset.ts";
 import type { ConfigurationPlan, Plans } from "../nnunet/plans.ts";
 import { defaultMemoryBytes } from "../prepare/estimate_memory.ts";
@@ -27,7 +28,7 @@ export interface LabelledProgress {
 }
 
 /** What to prepare, and how. */
-export interface PrepareLabelledOptions {
+export interface PrepareLabelledOptions extends LockOptions {
   readonly dataset: LabelledDataset;
   readonly plans: Plans;
   /** Name of a configuration of the plans, such as "3d_fullres". */
@@ -39,8 +40,10 @@ export interface PrepareLabelledOptions {
   /** Bytes that the cases in work may take together; three quarters of the machine's memory when left out. */
   readonly memoryBytes?: number;
   readonly onProgress?: (progress: LabelledProgress) => void;
-  /** Stops after the cases in work with the signal's reason; finished cases stay for the next run. */
+  /** Stops the wait, or after the cases in work, with the signal's reason; finished cases stay for the next run. */
   readonly signal?: AbortSignal;
+  /** Called once when another process is preparing this store: what it finishes is taken. */
+  readonly onWait?: () => void;
 }
 
 /** A finished labelled store. */
@@ -64,6 +67,7 @@ export function labelledStorePath(
  * Prepares all cases of a data set by a plan, on worker threads: one Zarr array a channel, one for the labels, and the drawn voxels of
  * every class. A case that an earlier run finished from the same files with the same settings is not done again; the index is written
  * when all cases are there, and cases that the data set no longer has are removed. The same bytes come out whatever the number of threads.
+ * Of several processes one works, the others wait; a finished store is not written to.
  *
  * @throws {DataError} for the first case that cannot be used (none is left out), when the plans lack the configuration, or when the store
  * cannot be written
@@ -72,14 +76,31 @@ export async function prepareLabelled(options: PrepareLabelledOptions): Promise<
   const { dataset, out } = options;
   const settings = caseSettings(options);
   const tasks = await caseTasks(dataset, settings);
+  const ready = finishedStore(tasks, options);
+  if (ready !== null) {
+    ready.cases.forEach(({ id }, i) =>
+      options.onProgress?.({ done: i + 1, total: tasks.length, id, status: "reused", ms: 0 })
+    );
+    return { path: out, index: ready, prepared: 0, reused: tasks.length };
+  }
+  await makeFolder(out);
+  using _others = await lockFolder(out, options);
   const before = indexBefore(out);
   const { cases, prepared } = await prepareCases(tasks, settings, options, before !== null);
   const index = labelledIndex(options, cases);
-  const current = prepared === 0 ? before : null; // whatever was prepared, the index is gone
-  const unchanged = current !== null && labelledIndexText(current) === labelledIndexText(index);
-  if (!unchanged) await writeLabelledIndex(out, index);
+  await writeLabelledIndex(out, index);
   await removeOthers(out, tasks, before);
   return { path: out, index, prepared, reused: tasks.length - prepared };
+}
+
+/** The index of a store that is as it would be made now; null when there is something to do. */
+function finishedStore(tasks: readonly CaseTask[], options: PrepareLabelledOptions): LabelledIndex | null {
+  const before = indexBefore(options.out);
+  if (before === null) return null;
+  const cases = tasks.map((task) => finishedCase(task, options.out));
+  if (cases.includes(null)) return null;
+  const index = labelledIndex(options, cases.map((one) => one!));
+  return labelledIndexText(before) === labelledIndexText(index) ? index : null;
 }
 
 async function prepareCases(
@@ -96,7 +117,6 @@ async function prepareCases(
   const left = tasks.flatMap((task, index) => (cases[index] ? [] : [{ ...task, index }]));
   for (const one of cases) if (one) report(one.id, "reused", 0);
   if (left.length > 0) {
-    await makeFolder(out);
     await cleanTemporary(out);
     if (indexed) await Deno.remove(`${out}/${LABELLED_FILE}`); // nobody shall train on a mixture of old and new cases
     const memoryBytes = options.memoryBytes ?? defaultMemoryBytes();

@@ -105,7 +105,7 @@ export function preprocessingTable(model: ModelFile): string {
     ["Order of the axes (from z, y, x)", axes.transpose_forward.join(", ")],
     ["Crop", "to the voxels that are not zero"],
     ["Normalisation of each channel", used.normalization_schemes.join(", ")],
-    ["Statistics over voxels that are not zero, others left at zero", masked(used.use_mask_for_norm)],
+    ["Each channel inside the non-zero mask alone", masked(used.use_mask_for_norm)],
     ["Voxel size, mm", used.spacing ? extents(used.spacing) : "that of each image"],
     ["Patch, voxels", extents(used.patch_size)],
   ]);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { lockFolder } from "../../../data/folder_lock.ts";
 import { readLabelledIndex } from "../../../data/labelled/labelled_index.ts";
 import { labelledStorePath, prepareLabelled } from "../../../data/labelled/prepare_labelled.ts";
 import { preprocessCase } from "../../../data/labelled/preprocess_case.ts";
@@ -119,6 +120,35 @@ Deno.test("prepareLabelled() reuses what fits, makes what changed again, and eve
     dataset = await writeSmallDataset(`${folder}/d`, [only]);
     assert.deepEqual(await prepare(), [1, 0]);
     assert.deepEqual([...Deno.readDirSync(`${out}/cases`)].map(({ name }) => name), ["case_5"]);
+  }));
+
+Deno.test("prepareLabelled() twice at once: one prepares, the other waits and takes what is there", () =>
+  withFolder(async (folder) => {
+    const dataset = await small(`${folder}/Dataset001_Small`);
+    const options = {
+      dataset,
+      plans: PLANS,
+      configuration: CONFIGURATION,
+      out: `${folder}/store`,
+      workers: 0,
+    };
+    let waits = 0;
+    const onWait = () => waits++;
+    const both = await Promise.all([1, 2].map(() => prepareLabelled({ ...options, onWait })));
+    assert.equal(waits, 1);
+    assert.deepEqual(both.map(({ prepared }) => prepared).sort(), [0, 3]);
+    assert.deepEqual(both[0].index, both[1].index);
+    using _lock = await lockFolder(`${folder}/store`);
+    const { reused } = await prepareLabelled(options);
+    assert.equal(reused, 3, "a finished store waits for nobody");
+    await Deno.remove(`${folder}/store/${both[0].index.cases[0].label.path}`, { recursive: true });
+    const stop = new AbortController();
+    const waiting = prepareLabelled({
+      ...options,
+      signal: stop.signal,
+      onWait: () => stop.abort(new Error("enough")),
+    });
+    await assert.rejects(waiting, /enough/);
   }));
 
 Deno.test("prepareLabelled() takes labels of 16 bits, regions and an ignore label", () =>
