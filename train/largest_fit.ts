@@ -1,10 +1,29 @@
 import { LimitError } from "../kernels/errors.ts";
 import type { DeviceFacts } from "../kernels/spec.ts";
-import { downsampling } from "../model/config.ts";
+import { downsampling, type NetworkConfig } from "../model/config.ts";
 import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
 import { resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, maeConfig } from "./step.ts";
+
+/** Sizes of a run's tensors. */
+export interface RunSizes {
+  readonly patch: RunConfig["patch"];
+  /** Patches of a micro-batch. */
+  readonly micro: number;
+}
+
+/** A run that can be planned in other sizes. */
+export interface ResizableRun extends RunSizes {
+  /** What the edges of a patch are multiples of. */
+  readonly step: number;
+  /** Smaller micro-batches that the run could use, ascending. */
+  readonly micros: readonly number[];
+  /** Whether its configuration limits the memory. */
+  readonly limited: boolean;
+  /** Plans the run in these sizes. @throws {LimitError} when it does not fit */
+  plan(sizes: RunSizes): void;
+}
 
 /** What would fit where a run does not; null where nothing of the kind does. */
 export interface LargestFit {
@@ -14,15 +33,21 @@ export interface LargestFit {
   readonly microBatch: number | null;
 }
 
-/** Whether a run fits; null when it does, else what is too large, without a remedy. */
-export function refusalOf(config: RunConfig, facts: DeviceFacts): string | null {
-  try {
-    compileRun(buildPretrainGraph(config), config, facts);
-    return null;
-  } catch (error) {
-    if (error instanceof LimitError) return withoutRemedy(error);
-    throw error;
-  }
+/** A pre-training run in other sizes. */
+export function resizablePretraining(request: RunConfig, facts: DeviceFacts): ResizableRun {
+  const config = resolvePrecision(request, facts);
+  const { size, micro } = config.batch;
+  return {
+    patch: config.patch,
+    micro,
+    step: leastCommonMultiple(coarsest(maeConfig(config).network), config.mask.block),
+    micros: divisorsBelow(micro, size),
+    limited: config.memory.limit !== null,
+    plan: ({ patch, micro }) => {
+      const sized = { ...config, patch, batch: { size, micro } };
+      compileRun(buildPretrainGraph(sized), sized, facts);
+    },
+  };
 }
 
 /** The error's message up to what it advises. */
@@ -30,14 +55,14 @@ export function withoutRemedy({ message }: LimitError): string {
   return message.replace(/: use a smaller patch.*$/, "");
 }
 
-/** Looks for the largest patch and the largest micro-batch that fit in place of a configuration that does not. */
-export function largestFit(config: RunConfig, facts: DeviceFacts): LargestFit {
-  return { patch: largestPatch(config, facts), microBatch: largestMicroBatch(config, facts) };
+/** Looks for the largest patch and the largest micro-batch that fit in place of those of a run that does not. */
+export function largestFit(run: ResizableRun): LargestFit {
+  return { patch: largestPatch(run), microBatch: largestMicroBatch(run) };
 }
 
 /** The end of a refusal: what to do, in one clause. */
-export function remedy({ patch, microBatch }: LargestFit, config: RunConfig): string {
-  const memory = config.memory.limit === null ? "" : ", a larger memory limit";
+export function remedy({ patch, microBatch }: LargestFit, { limited }: ResizableRun): string {
+  const memory = limited ? ", a larger memory limit" : "";
   const choices = [
     ...(microBatch === null ? [] : [`micro-batch ${microBatch}`]),
     ...(patch === null ? [] : [`patch ${patch} or less`]),
@@ -48,23 +73,40 @@ export function remedy({ patch, microBatch }: LargestFit, config: RunConfig): st
 }
 
 /** Adds what would fit to an error of a run that is too large for its adapter; other errors come back unchanged. */
-export function explainLimit(error: unknown, request: RunConfig, facts: DeviceFacts): unknown {
+export function explainLimit(error: unknown, run: () => ResizableRun): unknown {
   if (!(error instanceof LimitError)) return error;
-  const config = resolvePrecision(request, facts);
-  return new LimitError(`${withoutRemedy(error)}${remedy(largestFit(config, facts), config)}`, error.details);
+  const resizable = run();
+  return new LimitError(`${withoutRemedy(error)}${remedy(largestFit(resizable), resizable)}`, error.details);
+}
+
+/** Voxels that one cell of a network's coarsest maps stands for, along the axis where it is most. */
+export function coarsest(network: NetworkConfig): number {
+  return Math.max(...downsampling(network).at(-1)!);
+}
+
+/** Numbers below `micro` that divide a batch. */
+export function divisorsBelow(micro: number, batch: number): number[] {
+  return Array.from({ length: micro - 1 }, (_, i) => i + 1).filter((n) => batch % n === 0);
+}
+
+/** Whether a run fits in other sizes. */
+function fits(run: ResizableRun, sizes: RunSizes): boolean {
+  try {
+    run.plan(sizes);
+    return true;
+  } catch (error) {
+    if (error instanceof LimitError) return false;
+    throw error;
+  }
 }
 
 /** Largest cubic patch, below the configured one, that network, block and device allow: needs grow with the edge. */
-function largestPatch(config: RunConfig, facts: DeviceFacts): number | null {
-  const factor = Math.max(...downsampling(maeConfig(config).network).at(-1)!);
-  const step = leastCommonMultiple(factor, config.mask.block);
-  const sizes = Array.from(
-    { length: Math.ceil(Math.max(...config.patch) / step) - 1 },
-    (_, i) => (i + 1) * step,
-  );
+function largestPatch(run: ResizableRun): number | null {
+  const { patch, micro, step } = run;
+  const sizes = Array.from({ length: Math.ceil(Math.max(...patch) / step) - 1 }, (_, i) => (i + 1) * step);
   return largestOf(sizes, (edge) => {
     try {
-      return refusalOf({ ...config, patch: [edge, edge, edge] }, facts) === null;
+      return fits(run, { patch: [edge, edge, edge], micro });
     } catch {
       return null; // below what the loss can take: look among the larger ones
     }
@@ -72,10 +114,8 @@ function largestPatch(config: RunConfig, facts: DeviceFacts): number | null {
 }
 
 /** Largest micro-batch, below the configured one, that divides the batch and fits. */
-function largestMicroBatch(config: RunConfig, facts: DeviceFacts): number | null {
-  const { size, micro } = config.batch;
-  const divisors = Array.from({ length: micro - 1 }, (_, i) => i + 1).filter((n) => size % n === 0);
-  return largestOf(divisors, (n) => refusalOf({ ...config, batch: { size, micro: n } }, facts) === null);
+function largestMicroBatch(run: ResizableRun): number | null {
+  return largestOf(run.micros, (micro) => fits(run, { patch: run.patch, micro }));
 }
 
 /**

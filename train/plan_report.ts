@@ -9,7 +9,7 @@ import type { EncoderLayout } from "../model/masking.ts";
 import { parameterCount } from "../model/parameters.ts";
 import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
-import { largestFit, remedy, withoutRemedy } from "./largest_fit.ts";
+import { largestFit, remedy, resizablePretraining, withoutRemedy } from "./largest_fit.ts";
 import { networkPart } from "./network_part.ts";
 import { type Precision, resolvePrecision } from "./precision.ts";
 import { buildPretrainGraph, type PretrainGraph } from "./step.ts";
@@ -95,11 +95,12 @@ export function describePlanFor(request: RunConfig, facts: DeviceFacts): PlanDes
   const config = resolvePrecision(request, facts);
   const built = buildPretrainGraph(config);
   const { plan, refusal } = planOrRefusal(built, config, facts);
-  const fit = refusal === null ? null : largestFit(config, facts);
+  const run = resizablePretraining(config, facts);
+  const fit = refusal === null ? null : largestFit(run);
   const convMacs = macTable(plan);
   const description = {
     fits: refusal === null,
-    refusal: fit && `${refusal}${remedy(fit, config)}`,
+    refusal: fit && `${refusal}${remedy(fit, run)}`,
     largestPatch: fit?.patch ?? null,
     largestMicroBatch: fit?.microBatch ?? null,
     adapter: facts.adapter,

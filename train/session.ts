@@ -6,7 +6,7 @@ import { blockTableRow } from "../kernels/ops/blocks/table.ts";
 import { sampleAugmentation } from "./augmentation.ts";
 import { compileRun } from "./compile_run.ts";
 import type { RunConfig } from "./config.ts";
-import { explainLimit } from "./largest_fit.ts";
+import { explainLimit, resizablePretraining } from "./largest_fit.ts";
 import { type BlockMask, sampleBlockMask, sampleRatio } from "./mask.ts";
 import { METRIC_ROWS } from "./metrics_ring.ts";
 import { stepScalars } from "./optimizer.ts";
@@ -33,7 +33,7 @@ export class PretrainSession
       return new PretrainSession(config, gpu, built, plan, await Executor.create(gpu, plan));
     } catch (error) {
       gpu[Symbol.dispose]();
-      throw explainLimit(error, request, gpu.facts);
+      throw explainLimit(error, () => resizablePretraining(request, gpu.facts));
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LimitError } from "../../kernels/errors.ts";
 import type { DeviceFacts } from "../../kernels/spec.ts";
-import { explainLimit } from "../../train/largest_fit.ts";
+import { explainLimit, resizablePretraining } from "../../train/largest_fit.ts";
 import { describePlan, describePlanFor, peakText } from "../../train/plan_report.ts";
 import { resolveRunConfig } from "../../train/resolve_config.ts";
 import { plainDevice } from "../support/device_facts.ts";
@@ -184,13 +184,14 @@ Deno.test("describePlanFor() says so when no patch of a network fits", () => {
 
 Deno.test("explainLimit() leaves other errors alone", () => {
   const error = new Error("something else");
-  assert.equal(explainLimit(error, tinyConfig(), plainDevice), error);
+  const run = resizablePretraining(tinyConfig({ patch: [32, 32, 32] }), plainDevice);
+  assert.equal(explainLimit(error, () => run), error);
   const limit = new LimitError("Cannot bind x: needs 2 MiB: use a smaller patch or another adapter", {
     value: "x",
     need: 2 ** 21,
     max: 2 ** 20,
   });
-  const explained = explainLimit(limit, tinyConfig({ patch: [32, 32, 32] }), plainDevice) as LimitError;
+  const explained = explainLimit(limit, () => run) as LimitError;
   assert.equal(explained.message, "Cannot bind x: needs 2 MiB: use patch 28 or less, or another adapter");
   assert.deepEqual(explained.details, limit.details);
 });

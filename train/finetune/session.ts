@@ -1,13 +1,15 @@
 import type { LoadedCrop } from "../../data/labelled/loader.ts";
 import { verifyPlan } from "../../kernels/graph/verify.ts";
+import type { DeviceFacts } from "../../kernels/spec.ts";
 import { type AdapterChoice, openGpu } from "../../kernels/runtime/device.ts";
 import { Executor } from "../../kernels/runtime/executor.ts";
 import { compileRun } from "../compile_run.ts";
+import { coarsest, divisorsBelow, explainLimit, type ResizableRun } from "../largest_fit.ts";
 import { METRIC_ROWS } from "../metrics_ring.ts";
 import { stepScalars } from "../optimizer.ts";
 import { type Precision, resolvePrecision } from "../precision.ts";
 import { concatenate, type StateTensor, TrainingSession } from "../training_session.ts";
-import type { FinetuneConfig } from "./config.ts";
+import { type FinetuneConfig, finetuneNetwork, microBatch } from "./config.ts";
 import { sampleFinetuneAugmentation } from "./sample_augmentation.ts";
 import { buildFinetuneGraph, type FinetuneGraph, type FinetuneGraphRequest } from "./step.ts";
 
@@ -40,7 +42,7 @@ export class FinetuneSession
       return new FinetuneSession(config, gpu, built, plan, await Executor.create(gpu, plan));
     } catch (error) {
       gpu[Symbol.dispose]();
-      throw error;
+      throw explainLimit(error, () => resizableFinetuning(request, gpu.facts));
     }
   }
 
@@ -101,4 +103,22 @@ export class FinetuneSession
     const { micro } = this.built;
     for (let start = 0; start < crops.length; start += micro) yield crops.slice(start, start + micro);
   }
+}
+
+/** A stage of a fine-tuning run in other sizes. */
+function resizableFinetuning(request: FinetuneGraphRequest, facts: DeviceFacts): ResizableRun {
+  const config = resolvePrecision(request.config, facts);
+  const micro = microBatch(config);
+  const { patch, batch: { size }, batchDice, memory } = config;
+  return {
+    patch,
+    micro,
+    step: coarsest(finetuneNetwork(config)),
+    micros: batchDice ? [] : divisorsBelow(micro, size), // a Dice over the batch needs all of it at once
+    limited: memory.limit !== null,
+    plan: ({ patch, micro }) => {
+      const sized = { ...config, patch, batch: { size, micro } };
+      compileRun(buildFinetuneGraph({ ...request, config: sized }), sized, facts);
+    },
+  };
 }

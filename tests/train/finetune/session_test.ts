@@ -131,3 +131,15 @@ gpuTest("a batch of 2 in micro-batches of 1 trains as one micro-batch of 2", asy
     data.forEach((v, i) => assert.ok(Math.abs(v - other[i]) < 1e-4, name));
   }
 });
+
+gpuTest("a run that is too large for its memory says which patch and which micro-batch fit", async () => {
+  const changes = { patch: [32, 32, 32], batch: { size: 4, micro: 4 }, memory: { limit: 0.008 } };
+  await assert.rejects(open(tinyFinetuneConfig(changes), blobDataset), {
+    name: "LimitError",
+    message: /needs [^:]*: use micro-batch 1, patch \d+ or less, a larger memory limit, or another adapter$/,
+  });
+  await assert.rejects(open(tinyFinetuneConfig({ ...changes, batchDice: true }), blobDataset), {
+    name: "LimitError",
+    message: /needs [^:]*: use patch \d+ or less, a larger memory limit, or another adapter$/,
+  });
+});
