@@ -13,19 +13,21 @@ import { labelMapPair } from "./label_maps.ts";
 /** Longest times wanted for 256^3 with 11 classes, ms. */
 const WANTED_MS = { overlap: 500, surface: 10_000 };
 
-function numberOption(args: readonly string[], name: string, otherwise: number): number {
-  const text = args.find((arg) => arg.startsWith(`--${name}=`))?.split("=")[1];
-  const value = text === undefined ? otherwise : Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(`Cannot use --${name}=${text}: wanted a whole number of at least 1`);
+/** @throws {RangeError} naming the option that cannot be used */
+function parseOptions(args: readonly string[]): { size: number; classes: number; runs: number } {
+  const options = { size: 256, classes: 11, runs: 3 };
+  for (const arg of args) {
+    const [, key, value] = /^--(size|classes|runs)=(\d+)$/.exec(arg) ?? [];
+    if (key === undefined || Number(value) < 1) {
+      throw new RangeError(`Cannot use ${arg}: wanted --size=N, --classes=N or --runs=N, at least 1`);
+    }
+    options[key as keyof typeof options] = Number(value);
   }
-  return value;
+  return options;
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const size = numberOption(args, "size", 256);
-  const classCount = numberOption(args, "classes", 11);
-  const runs = numberOption(args, "runs", 3);
+  const { size, classes: classCount, runs } = parseOptions(args);
   const { runtime, commit } = await machineFacts("");
   const classes = Array.from({ length: classCount }, (_, i) => ({ name: `${i + 1}`, values: [i + 1] }));
   let met = true;
