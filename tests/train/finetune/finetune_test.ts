@@ -48,7 +48,7 @@ gpuTest(
         [
           { ...data, config: { ...config, patch: [4096, 4096, 4096] }, out: `${folder}/d` },
           "LimitError",
-          /use a smaller patch/,
+          /: use patch \d+ or less, or another adapter$/,
         ],
       ];
       for (const [request, name, message] of wrong) {
