@@ -46,7 +46,8 @@ export function predictCommand(context: CommandContext): CommandUnknownOpts {
     .action(async (scans, options) => {
       const { output } = context;
       const models = await readModels(options.model, options.fold, options.checkpoint);
-      const cases = await findScans(scans, channelNames(models[0].dataset));
+      const { channelNamesIn } = await import("../../data/nnunet/description.ts");
+      const cases = await findScans(scans, Object.values(channelNamesIn(models[0].dataset)));
       await makeWritableFolder(options.out);
       const postprocess = options.postprocessing && await postprocessing(options.postprocessing);
       const { predictCases } = await import("../../train/predict/predict_cases.ts");
@@ -78,11 +79,6 @@ function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Expected a number above 0, at most 1.");
   return value;
-}
-
-/** Names of a dataset.json's channels, in order. */
-function channelNames({ channel_names: names }: Readonly<Record<string, unknown>>): string[] {
-  return Object.values(names as Record<string, string>);
 }
 
 /** Steps of a file as what `predictCases` does with every segmentation. */

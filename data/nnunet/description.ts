@@ -20,9 +20,12 @@ export const fileMapSchema = z.record(
   z.object({ images: z.array(z.string().min(1)), label: z.string().min(1) }),
 ).refine((map) => Object.keys(map).every((id) => /^[^/\\]+$/.test(id)), "wanted case ids without slashes");
 
-const schema = z.looseObject({
+const channelsSchema = z.looseObject({
   channel_names: z.record(z.string(), z.string()).optional(),
   modality: z.record(z.string(), z.string()).optional(),
+});
+
+const schema = channelsSchema.extend({
   file_ending: z.literal([...IMAGE_ENDINGS], `wanted one of ${IMAGE_ENDINGS.join(", ")}`),
   numTraining: z.int().optional(),
   overwrite_image_reader_writer: z.literal(
@@ -31,6 +34,15 @@ const schema = z.looseObject({
   ).nullable().optional(),
   dataset: fileMapSchema.optional(),
 });
+
+/**
+ * Names of the channels by their numbers, as a dataset.json gives them: `channel_names`, or `modality`, the old name; empty where it
+ * has neither.
+ */
+export function channelNamesIn(dataset: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const { channel_names, modality } = channelsSchema.safeParse(dataset).data ?? {};
+  return channel_names ?? modality ?? {};
+}
 
 /**
  * Reads the content of a dataset.json. `modality`, the old name of `channel_names`, is understood.
@@ -57,8 +69,8 @@ export function parseDescription(content: unknown, file: string): DatasetFields 
     }
     return refuse(`${field}: ${message}`, "a dataset.json of nnU-Net v2", "correct the file");
   }
-  const { file_ending, channel_names, modality } = parsed.data;
-  const channels = channel_names ?? modality ?? {};
+  const { file_ending } = parsed.data;
+  const channels = channelNamesIn(parsed.data);
   const keys = Object.keys(channels);
   if (keys.length === 0 || !keys.every((_, i) => String(i) in channels)) {
     const found = keys.length === 0 ? "no channel_names" : `channel_names with the keys ${keys.join(", ")}`;

@@ -1,3 +1,4 @@
+import { channelNamesIn } from "../../data/nnunet/description.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
 import { type CardRow, digits, extents, factTable, plainText } from "./card_text.ts";
 import type { DataFacts, TrainingRecord } from "./training_record.ts";
@@ -76,9 +77,7 @@ export function dataTable(data: DataFacts | null, { kind, dataset }: ModelFile):
   if (data === null) return "Nothing is recorded of the training data.";
   const segmentation = kind === "segmentation";
   const labels = isJsonObject(dataset?.labels) ? Object.keys(dataset.labels).join(", ") : null;
-  const channels = isJsonObject(dataset?.channel_names)
-    ? Object.values(dataset.channel_names).join(", ")
-    : null;
+  const channels = Object.values(channelNamesIn(dataset ?? {})).join(", ");
   const modalities = Object.entries(data.modalities).map(([name, count]) => `${name} ${count}`).join(", ");
   return factTable([
     ["Data set", data.name],

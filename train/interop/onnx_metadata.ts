@@ -1,3 +1,4 @@
+import { channelNamesIn } from "../../data/nnunet/description.ts";
 import { isJsonObject } from "../merge_config.ts";
 import type { Provenance } from "./provenance.ts";
 import type { ModelFile } from "./types.ts";
@@ -37,7 +38,7 @@ export function onnxMetadata(model: ModelFile, provenance: Provenance): Record<s
       : undefined,
     labels: isJsonObject(dataset?.labels) ? dataset.labels : undefined,
     regions_class_order: dataset?.regions_class_order,
-    channel_names: dataset?.channel_names,
+    channel_names: dataset ? channelNamesIn(dataset) : undefined,
     licence: provenance.licence,
     provenance,
   };

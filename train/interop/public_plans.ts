@@ -1,3 +1,4 @@
+import { channelNamesIn } from "../../data/nnunet/description.ts";
 import type { Plans } from "../../data/nnunet/plans.ts";
 import type { AdaptationPlan } from "../adaptation_plan.ts";
 import { isJsonObject, type JsonObject } from "../merge_config.ts";
@@ -31,10 +32,11 @@ export function publicAdaptationPlan(plan: AdaptationPlan): AdaptationPlan {
   return { ...plan, pretrain_plan: publicPlans(plan.pretrain_plan) };
 }
 
-/** A dataset.json without lists of cases and without free text: {@linkcode DATASET_ENTRIES} alone. */
+/** A dataset.json without lists of cases and without free text: {@linkcode DATASET_ENTRIES} alone, channels by their present name. */
 export function publicDataset(dataset: JsonObject): JsonObject {
-  const kept = DATASET_ENTRIES.filter((key) => dataset[key] !== undefined);
-  return Object.fromEntries(kept.map((key) => [key, dataset[key]]));
+  const named: JsonObject = { ...dataset, channel_names: channelNamesIn(dataset) };
+  const kept = DATASET_ENTRIES.filter((key) => named[key] !== undefined);
+  return Object.fromEntries(kept.map((key) => [key, named[key]]));
 }
 
 /**

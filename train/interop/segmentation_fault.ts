@@ -1,7 +1,7 @@
 import { DataError } from "../../data/errors.ts";
+import { channelNamesIn } from "../../data/nnunet/description.ts";
 import { parseLabels } from "../../data/nnunet/labels.ts";
 import type { NetworkConfig } from "../../model/config.ts";
-import { isJsonObject } from "../merge_config.ts";
 import type { ModelDocuments } from "./source.ts";
 
 /**
@@ -21,7 +21,7 @@ export function segmentationFault(
   if (before !== undefined) {
     return left(`${configuration} also takes the segmentation of ${before}, which predict does not hand on`);
   }
-  const channels = isJsonObject(dataset.channel_names) ? Object.keys(dataset.channel_names).length : 0;
+  const channels = Object.keys(channelNamesIn(dataset)).length;
   if (channels !== inputChannels) {
     return left(`dataset.json has ${channels} channel_names, the network ${inputChannels} inputs`);
   }

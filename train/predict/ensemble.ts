@@ -1,3 +1,4 @@
+import { channelNamesIn } from "../../data/nnunet/description.ts";
 import type { LabelSet } from "../../data/nnunet/labels.ts";
 import type { FinetunedModel } from "../finetune/checkpoint.ts";
 import { PredictionError } from "./errors.ts";
@@ -29,7 +30,7 @@ export function requireEnsemble(models: readonly FinetunedModel[]): FinetunedMod
 
 /** Inputs beyond the channels of a scan would stay empty, and labels come out that mean nothing. */
 function requireChannels({ path, dataset, network: { inputChannels } }: FinetunedModel): void {
-  const channels = Object.keys(dataset.channel_names ?? {}).length;
+  const channels = Object.keys(channelNamesIn(dataset)).length;
   if (channels === inputChannels) return;
   throw new PredictionError(
     `Cannot predict with ${path}: found a network of ${inputChannels} input channels, wanted the ${channels} of its data set: ` +

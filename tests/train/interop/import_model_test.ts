@@ -12,7 +12,7 @@ import { modelParameters } from "../../../train/interop/parameters.ts";
 import { nnunetMirrorAxes } from "../../../train/interop/nnunet_checkpoint.ts";
 import { readModel } from "../../../train/interop/read_model.ts";
 import { ModelFileError } from "../../../train/interop/types.ts";
-import { mirroredAxes } from "../../../train/predict/ensemble.ts";
+import { mirroredAxes, requireEnsemble } from "../../../train/predict/ensemble.ts";
 import { isotropic } from "../../../model/config.ts";
 import { withFolder } from "../../support/nifti_bytes.ts";
 import { blobDataset, blobPlans, labelsOf } from "../finetune/tiny_finetune.ts";
@@ -126,6 +126,16 @@ Deno.test("importModel() makes a network of nnU-Net one that predicts", () =>
     await exportModel({ from: bare, format: "nnunet", out: `${folder}/handed_over.pth` });
     const card = await Deno.readTextFile(`${folder}/README.md`);
     assert.ok(!card.includes(folder) && !card.includes("plans are those"), "the card names no place");
+
+    const { channel_names, ...unnamed } = blobDataset;
+    const init_args = { ...rest.init_args, dataset_json: { ...unnamed, modality: channel_names } };
+    await writeTorchCheckpoint(source, stateDict(weights), { ...rest, init_args });
+    await importModel(source, out);
+    const old = await readFinetuned(out);
+    assert.equal(requireEnsemble([old]), old, "channels by their old name do to predict");
+    await exportModel({ from: out, format: "nnunet", out: `${folder}/renewed.pth` });
+    await using renewed = await readModel(`${folder}/renewed.pth`);
+    assert.deepEqual([renewed.kind, renewed.dataset?.channel_names], ["segmentation", channel_names]);
 
     const { inference_allowed_mirroring_axes: _axes, ...silent } = rest;
     for (const unmirrored of [{ ...rest, inference_allowed_mirroring_axes: null }, silent]) {
