@@ -143,6 +143,15 @@ export async function removeLaterSteps(folder: string, completedSteps: number): 
   await removeFiles(folder, (name) => Number(/^step_(\d+)\./.exec(name)?.[1] ?? -1) > completedSteps);
 }
 
+/** Removes a file where there is one. */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 async function removeFiles(folder: string, chosen: (name: string) => boolean): Promise<void> {
   try {
     for await (const { isFile, name } of Deno.readDir(folder)) {

@@ -8,7 +8,7 @@ import type { AdapterChoice } from "../../kernels/runtime/provider.ts";
 import { parameterCount } from "../../model/parameters.ts";
 import type { MetricRow, SegmentationResult, TrainEvent } from "../events.ts";
 import type { JsonObject } from "../merge_config.ts";
-import { writeRunRecord } from "../run_folder.ts";
+import { removeFile, writeRunRecord } from "../run_folder.ts";
 import type { RunLog } from "../run_log.ts";
 import {
   type LoopRequest,
@@ -124,6 +124,7 @@ class FinetuneLoop extends TrainingLoop<LoadedCrop, FinetuneSummary, FinetuneCon
 
   protected async begin(found: string | null): Promise<number> {
     const { config, from, transferDecoder } = this.request;
+    await removeFile(this.paths.validationSummary); // it judges an earlier end of the run
     if (found !== null) {
       const { step, stage, ...progress } = await readProgress(found);
       [this.#ema, this.#best, this.#stemAdapted] = [

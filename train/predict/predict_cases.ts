@@ -32,7 +32,7 @@ const MEMORY_BYTES = 6 * 2 ** 30;
  * Threads read and preprocess the next scans and write the last ones while the GPU computes one; how many are in work, and how windows
  * are queued, changes no byte. A scan that cannot be used is reported, and the others go on.
  *
- * @throws {PredictionError} when the models do not belong together, or there is nothing to do
+ * @throws {PredictionError} when the models do not belong together, there is nothing to do, or a segmentation would replace a scan
  * @throws {ConfigError | LimitError} when network or volumes do not fit the adapter
  * @throws {DeviceError} without adapter or memory, or when the device fails
  * @throws {DataError} when the folder cannot be written
@@ -41,6 +41,7 @@ export async function predictCases(options: PredictCasesOptions): Promise<Predic
   const model = requireEnsemble(options.models);
   requireCases(options.cases);
   await makeFolder(options.out);
+  await requireOtherFiles(options);
   using gpu = await openGpu({ adapter: options.adapter });
   const { precision } = resolvePrecision({ precision: options.precision ?? "auto" }, gpu.facts);
   using network = await WindowNetwork.create(gpu, {
@@ -76,6 +77,26 @@ function requireCases(cases: readonly PredictionCase[]): void {
     }
     ids.add(id);
   }
+}
+
+/** @throws {PredictionError} when a segmentation would replace a scan */
+async function requireOtherFiles(
+  { cases, out }: Pick<PredictCasesOptions, "cases" | "out">,
+): Promise<void> {
+  const place = (path: string) => Deno.realPath(path).catch(() => null);
+  const scans = new Set(await Promise.all(cases.flatMap(({ images }) => images).map(place)));
+  for (const { id } of cases) {
+    const path = segmentationPath(out, id);
+    const found = await place(path);
+    if (found === null || !scans.has(found)) continue;
+    throw new PredictionError(
+      `Cannot write ${path}: found a scan to be segmented there, wanted another place: choose another folder`,
+    );
+  }
+}
+
+function segmentationPath(out: string, id: string): string {
+  return `${out}/${id}.nii.gz`;
 }
 
 /** A scan that a thread has read. */
@@ -210,7 +231,7 @@ class PredictionRun {
     { geometry: { file } }: ReadCase,
     { windows, started, share }: { windows: number; started: number; share: MemoryShare },
   ): Promise<void> {
-    const path = `${this.options.out}/${id}.nii.gz`;
+    const path = segmentationPath(this.options.out, id);
     try {
       await this.pool.write({ path, labels, grid: file });
     } finally {

@@ -122,7 +122,10 @@ for (const [name, dataset, changes] of variants) {
       assert.equal(summary.state, "finished");
       assert.ok(Number.isFinite(summary.trainLoss) && Number.isFinite(summary.valLoss));
       await runTinyFinetune(data, `${folder}/stopped`, config, { stopAfter: 3 });
+      await Deno.mkdir(`${folder}/stopped/validation`);
+      await Deno.writeTextFile(`${folder}/stopped/validation/summary.json`, "{}");
       await runTinyFinetune(data, `${folder}/stopped`, config, { resume: true });
+      await Deno.remove(`${folder}/stopped/validation`); // without the judgement of the earlier end
       await assertSameRun(`${folder}/stopped`, `${folder}/whole`);
     }));
 }

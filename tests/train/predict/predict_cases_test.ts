@@ -153,6 +153,10 @@ gpuTest(
         [{ models: [tinyModel(5), other], cases: [scan], out }, /their spacings differ/],
         [{ models: [tinyModel(5)], cases: [], out }, /found no scans/],
         [{ models: [tinyModel(5)], cases: [scan, scan], out }, /two scans named scan0/],
+        [
+          { models: [tinyModel(5)], cases: [scan], out: folder },
+          /scan0\.nii\.gz: found a scan to be segmented/,
+        ],
       ];
       for (const [options, message] of refused) {
         await assert.rejects(
