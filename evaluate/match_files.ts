@@ -47,7 +47,13 @@ export async function matchFiles(
   };
 }
 
-async function imagesById(folder: string): Promise<Map<string, string>> {
+/**
+ * Images of a folder by their names without ending, in order.
+ *
+ * @param action verb of messages
+ * @throws {DataError} when the folder cannot be listed, or a name is there twice
+ */
+export async function imagesById(folder: string, action = "evaluate"): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   try {
     const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).filter(isImageName);
@@ -56,7 +62,7 @@ async function imagesById(folder: string): Promise<Map<string, string>> {
       if (found.has(id)) {
         throw new DataError({
           file: folder,
-          action: "evaluate",
+          action,
           found: `${found.get(id)!.split("/").at(-1)} and ${name}`,
           wanted: "one file a case",
           remedy: "remove one of them",

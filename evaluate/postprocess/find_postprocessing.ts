@@ -1,3 +1,4 @@
+import { DataError } from "../../data/errors.ts";
 import { type FilePair, matchFiles } from "../match_files.ts";
 import { nanMean } from "../mean.ts";
 import { checkClasses } from "../check_classes.ts";
@@ -45,14 +46,25 @@ export interface FoundPostprocessing {
  *
  * Source: nnU-Net v2 `postprocessing/remove_connected_components.py`
  *
- * @throws {DataError} as `evaluateFolder`
+ * @throws {DataError} as `evaluateFolder`; when two folders predict one case
  */
 export async function findPostprocessing(options: FindPostprocessingOptions): Promise<FoundPostprocessing> {
   const { folders, classes, ignore = null, onProgress, signal } = options;
   checkClasses(classes, ignore);
   const pairs: FilePair[] = [];
   for (const { predictions, labels } of folders) {
-    pairs.push(...(await matchFiles({ predictions, labels, allowMissing: true })).pairs);
+    const more = (await matchFiles({ predictions, labels, allowMissing: true })).pairs;
+    const twice = more.find(({ id }) => pairs.some((pair) => pair.id === id));
+    if (twice !== undefined) {
+      throw new DataError({
+        file: predictions,
+        action: "find post-processing with",
+        found: `${twice.id}, which another folder predicts as well`,
+        wanted: "one prediction a case",
+        remedy: "name the folders of one cross-validation",
+      });
+    }
+    pairs.push(...more);
   }
   const foreground = step("foreground", [...new Set(classes.flatMap(({ values }) => values))]);
   const single = classes.map(({ name, values }) => step(name, values));

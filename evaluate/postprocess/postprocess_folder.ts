@@ -2,7 +2,7 @@ import { makeFolder, writeJsonAtomic } from "../../data/atomic.ts";
 import { DataError, toDataError } from "../../data/errors.ts";
 import { readImage } from "../../data/formats/mod.ts";
 import { writeNifti } from "../../data/formats/nifti/write_nifti.ts";
-import { imageStem, isImageName } from "../../data/image_names.ts";
+import { imagesById } from "../match_files.ts";
 import type { FoundPostprocessing } from "./find_postprocessing.ts";
 import { applySteps, type PostprocessStep } from "./steps.ts";
 
@@ -52,16 +52,16 @@ export interface PostprocessFolderOptions {
  * Post-processes every label map of a folder; the results are NIfTI with the geometry of their input.
  *
  * @returns ids of the cases in which something was removed
- * @throws {DataError} when a file cannot be read or written or holds no labels
+ * @throws {DataError} when a file cannot be read or written or holds no labels, or a case has two files
  */
 export async function postprocessFolder(options: PostprocessFolderOptions): Promise<string[]> {
   const { segmentations, out, steps, onProgress, signal } = options;
-  const names = await imageNames(segmentations);
+  const files = await imagesById(segmentations, "post-process");
   await makeFolder(out);
   const changed: string[] = [];
-  for (const [i, name] of names.entries()) {
+  let done = 0;
+  for (const [id, path] of files) {
     signal?.throwIfAborted();
-    const path = `${segmentations}/${name}`, id = imageStem(name);
     const volume = await readImage(path);
     const labels = Uint16Array.from(volume.data);
     const fraction = volume.data.findIndex((value, at) => value !== labels[at]);
@@ -78,15 +78,7 @@ export async function postprocessFolder(options: PostprocessFolderOptions): Prom
     if (kept !== labels) changed.push(id);
     const dtype = kept.some((value) => value > 255) ? "uint16" : "uint8";
     await writeNifti(`${out}/${id}.nii.gz`, { ...volume, data: Float32Array.from(kept) }, { dtype });
-    onProgress?.(i + 1, names.length, id);
+    onProgress?.(++done, files.size, id);
   }
   return changed;
-}
-
-async function imageNames(folder: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).filter(isImageName).sort();
-  } catch (error) {
-    throw toDataError(error, folder, "list");
-  }
 }

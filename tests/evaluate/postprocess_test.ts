@@ -122,6 +122,17 @@ Deno.test("findPostprocessing() accepts what helps on all cases and applies it w
   assert.deepEqual(result.affine, reference.affine);
   assert.deepEqual(await postprocessFolder({ segmentations: ref, out, steps }), []);
 
+  await Deno.copyFile(`${pred}/a.nii.gz`, `${pred}/a.nii`);
+  await assert.rejects(
+    postprocessFolder({ segmentations: pred, out, steps }),
+    /^DataError: Cannot post-process .*: found a\.nii and a\.nii\.gz, wanted one file a case/,
+  );
+  await Deno.remove(`${pred}/a.nii`);
+  const twice = [pred, pred].map((predictions) => ({ predictions, labels: ref }));
+  await assert.rejects(
+    findPostprocessing({ folders: twice, classes }),
+    /^DataError: Cannot find post-processing with .*: found a, which another folder predicts as well/,
+  );
   await Deno.writeTextFile(path, '{"steps": [{"kind": "grow"}]}');
   await assert.rejects(readPostprocessing(path), /found no "steps" that this program knows/);
   await writeNifti(
