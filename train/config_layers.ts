@@ -150,6 +150,9 @@ function describe(issue: Issue, config: JsonObject, schema: JsonObject): string 
     case "unrecognized_keys": {
       const known = knownKeys(schema, issue.path);
       return issue.keys.map((key) => {
+        if (known.includes(key)) {
+          return `Unknown key ${show(key)} of this kind: choose a kind that has it, or leave it out`;
+        }
         const near = nearest(key, known);
         return `Unknown key ${show(key)}: ${
           near ? `did you mean ${near}?` : `expected one of ${known.join(", ")}`

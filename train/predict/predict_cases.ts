@@ -99,6 +99,14 @@ function segmentationPath(out: string, id: string): string {
   return `${out}/${id}.nii.gz`;
 }
 
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** A scan that a thread has read. */
 interface Arrived {
   readonly read: ReadCase;
@@ -250,8 +258,11 @@ class PredictionRun {
   /** Notes a scan that cannot be segmented. @throws the error itself when it concerns all scans */
   #fail(id: string, error: unknown): void {
     if (!(error instanceof DataError || error instanceof PredictionError)) throw error;
-    this.#failed.push({ id, message: error.message });
-    this.#report({ kind: "failed", id, message: error.message });
+    const path = segmentationPath(this.options.out, id);
+    const older = isFile(path) ? `; ${path} is of an earlier call` : "";
+    const message = `${error.message}${older}`;
+    this.#failed.push({ id, message });
+    this.#report({ kind: "failed", id, message });
   }
 
   #report(progress: Omit<PredictionProgress, "finished" | "cases">): void {

@@ -140,6 +140,10 @@ Deno.test("wrong fine-tuning settings are named with key, layer and remedy", () 
       /^run.json: Unknown key "epoch": did you mean epochs\?$/,
     ],
     [
+      { start: "pretrained", plan, flags: { schedule: { kind: "warmup", decoderEpochs: 1 } } },
+      /^command line: schedule: Unknown key "decoderEpochs" of this kind: choose a kind that has it, or leave it out$/,
+    ],
+    [
       { start: "pretrained", plan, flags: { patch: [100, 160, 160] } },
       /^command line: patch: .*axis 0 is 100, wanted a multiple of 32/,
     ],

@@ -108,6 +108,8 @@ gpuTest(
     inFolder(async (folder) => {
       const scans = await writeScans(folder, [[12, 11, 13], [9, 10, 10], [10, 9, 9]]);
       await Deno.writeTextFile(scans[1].images[0], "no image");
+      await Deno.mkdir(`${folder}/out`);
+      await Deno.copyFile(scans[0].images[0], `${folder}/out/scan1.nii.gz`);
       const changed: string[] = [];
       const summary = await predictCases({
         models: [tinyModel(4, { labels: labelsOf(regionDataset) }, 2)],
@@ -122,12 +124,16 @@ gpuTest(
       });
       assert.deepEqual(summary.cases.map(({ id }) => id), ["scan0", "scan2"]);
       assert.deepEqual(summary.failed.map(({ id }) => id), ["scan1"]);
-      assert.match(summary.failed[0].message, /^Cannot read .*scan1\.nii\.gz: found /);
+      assert.match(
+        summary.failed[0].message,
+        /^Cannot read .*scan1\.nii\.gz: found .*; .*out\/scan1\.nii\.gz is of an earlier call$/,
+      );
       assert.deepEqual(changed, ["scan0", "scan2"]);
       assert.ok((await readImage(`${folder}/out/scan2.nii.gz`)).data.every((label) => label === 1));
       assert.deepEqual([...Deno.readDirSync(`${folder}/out`)].map(({ name }) => name).sort(), [
         "prediction.json",
         "scan0.nii.gz",
+        "scan1.nii.gz",
         "scan2.nii.gz",
       ]);
     }),
