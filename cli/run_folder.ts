@@ -79,6 +79,23 @@ export async function writeRunInputs(folder: string, config: unknown, inputs: ob
   await writeJsonAtomic(join(folder, runFiles.inputs), inputs);
 }
 
+/**
+ * Stores changed settings of a run: it goes on with them from now on.
+ *
+ * @param trained folders in which it trains: its own, or those of its folds
+ * @throws {DataError} while another process trains in one of them
+ */
+export async function changeRunConfig(
+  folder: string,
+  config: unknown,
+  trained: readonly string[] = [folder],
+): Promise<void> {
+  const { holdRunFolder } = await import("../train/run_folder.ts");
+  using others = new DisposableStack();
+  for (const one of trained) others.use(await holdRunFolder(one));
+  await writeJsonAtomic(join(folder, runFiles.config), config);
+}
+
 /** Reads what a run was started with. */
 export async function readRunInputs(folder: string): Promise<{ config: unknown; inputs: RunInputs }> {
   const path = join(folder, runFiles.inputs);

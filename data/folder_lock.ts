@@ -13,8 +13,25 @@ export interface LockOptions {
 }
 
 /**
- * Waits until nobody else works on a folder, and keeps others out until disposed; the system ends the lock of a process that dies. On
- * file systems without locks it keeps nobody out.
+ * Keeps others out of a folder until disposed; the system ends the lock of a process that dies. On file systems without locks it keeps
+ * nobody out.
+ *
+ * @returns null when somebody else has the lock
+ * @throws {DataError} when the folder cannot be written
+ */
+export async function tryLockFolder(folder: string): Promise<Disposable | null> {
+  const path = `${folder}/${LOCK_FILE}`;
+  const file = await Deno.open(path, { write: true, create: true }).catch((error) => {
+    throw toDataError(error, path, "write");
+  });
+  const held = await file.tryLock(true).catch(() => true); // not supported here
+  if (held) return { [Symbol.dispose]: () => file.close() };
+  file.close();
+  return null;
+}
+
+/**
+ * Waits until nobody else works on a folder, and then keeps others out as {@linkcode tryLockFolder} does.
  *
  * @throws {DataError} when the folder cannot be written
  * @throws the signal's reason
@@ -23,28 +40,11 @@ export async function lockFolder(
   folder: string,
   { signal, onWait }: LockOptions = {},
 ): Promise<Disposable> {
-  const path = `${folder}/${LOCK_FILE}`;
-  const file = await Deno.open(path, { write: true, create: true }).catch((error) => {
-    throw toDataError(error, path, "write");
-  });
-  try {
-    for (let waited = false; !await tryLock(file); waited = true) {
-      if (!waited) onWait?.();
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      signal?.throwIfAborted();
-    }
-  } catch (error) {
-    file.close();
-    throw error;
-  }
-  return { [Symbol.dispose]: () => file.close() };
-}
-
-/** Whether the lock is ours, or there is none to be had. */
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
-  try {
-    return await file.tryLock(true);
-  } catch {
-    return true; // not supported here
+  for (let waited = false;; waited = true) {
+    const lock = await tryLockFolder(folder);
+    if (lock !== null) return lock;
+    if (!waited) onWait?.();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    signal?.throwIfAborted();
   }
 }

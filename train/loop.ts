@@ -15,6 +15,7 @@ import { learningRate } from "./schedule.ts";
 import { PretrainSession } from "./session.ts";
 import { SliceWriter } from "./slices.ts";
 import {
+  finishedRun,
   type LoopRequest,
   openRunFolder,
   runLogged,
@@ -41,8 +42,9 @@ export interface TrainingRequest extends LoopRequest<RunConfig> {
  * @throws {DataError | DeviceError | LimitError | CheckpointError} when data, device or checkpoint fail
  */
 export async function runTraining(request: TrainingRequest): Promise<RunSummary> {
-  const done = await openRunFolder<RunSummary>(request);
+  const done = await finishedRun<RunSummary>(request);
   if (done) return done;
+  using _others = await openRunFolder(request.out);
   using session = await PretrainSession.create(request.config, request.adapter);
   using validation = new Validation(request.store, request.config);
   using store = openStore(request.store);

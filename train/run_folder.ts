@@ -1,5 +1,7 @@
 import manifest from "../deno.json" with { type: "json" };
-import { writeJsonAtomic } from "../data/atomic.ts";
+import { makeFolder, writeJsonAtomic } from "../data/atomic.ts";
+import { DataError } from "../data/errors.ts";
+import { tryLockFolder } from "../data/folder_lock.ts";
 import type { RejectedImage } from "../data/store_index.ts";
 import type { DeviceFacts } from "../kernels/spec.ts";
 
@@ -128,6 +130,24 @@ export async function finishedSummary<S extends { readonly state: string; readon
   if (await exists(latest) || !await exists(final) || !await exists(summary)) return null;
   const found: S = JSON.parse(await Deno.readTextFile(summary));
   return found.state === "finished" && found.steps === steps ? found : null;
+}
+
+/**
+ * Keeps other processes from training in a run folder until disposed.
+ *
+ * @throws {DataError} when one does, or the folder cannot be written
+ */
+export async function holdRunFolder(out: string): Promise<Disposable> {
+  await makeFolder(out);
+  const held = await tryLockFolder(out);
+  if (held !== null) return held;
+  throw new DataError({
+    file: out,
+    action: "train in",
+    found: "another process that trains there",
+    wanted: "a run of its own",
+    remedy: "wait until it ends, or stop it",
+  });
 }
 
 /** Removes half-written files that a killed process left behind. */

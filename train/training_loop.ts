@@ -8,7 +8,15 @@ import { Divergence } from "./divergence.ts";
 import type { MetricRow, StopReason, TrainEvent } from "./events.ts";
 import { memoryPlan } from "./memory_plan.ts";
 import { METRIC_ROWS } from "./metrics_ring.ts";
-import { finishedSummary, removeLaterSteps, removeLeftovers, type RunPaths, runPaths } from "./run_folder.ts";
+import { CheckpointError } from "./checkpoint_state.ts";
+import {
+  finishedSummary,
+  holdRunFolder,
+  removeLaterSteps,
+  removeLeftovers,
+  type RunPaths,
+  runPaths,
+} from "./run_folder.ts";
 import { RunLog } from "./run_log.ts";
 import type { SessionConfig, TrainingSession } from "./training_session.ts";
 
@@ -55,19 +63,28 @@ export type LoopSession = TrainingSession<SessionConfig, { readonly graph: Graph
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
-/**
- * Makes the run folder and removes what a killed process left in it.
- *
- * @returns the summary of a run that is asked to go on and has nothing left to do, else null
- */
-export async function openRunFolder<S extends LoopSummary>(
+/** The summary of a run that is asked to go on and has nothing left to do, else null. */
+export async function finishedRun<S extends LoopSummary>(
   { config, out, resume }: LoopRequest,
 ): Promise<S | null> {
-  const done = resume ? await finishedSummary<S>(out, config.epochs * config.stepsPerEpoch) : null;
-  if (done) return done;
-  await makeFolder(runPaths(out).checkpoints);
-  await removeLeftovers(out);
-  return null;
+  return resume ? await finishedSummary<S>(out, config.epochs * config.stepsPerEpoch) : null;
+}
+
+/**
+ * Makes the run folder, removes what a killed process left in it, and keeps others from training there until disposed.
+ *
+ * @throws {DataError} when another process trains there, or the folder cannot be written
+ */
+export async function openRunFolder(out: string): Promise<Disposable> {
+  const held = await holdRunFolder(out);
+  try {
+    await makeFolder(runPaths(out).checkpoints);
+    await removeLeftovers(out);
+    return held;
+  } catch (error) {
+    held[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** Runs a loop with the run's log: events go there and to the request, a failure too. */
@@ -152,6 +169,13 @@ export abstract class TrainingLoop<Sample, S extends LoopSummary, C extends Loop
     const { config } = this.request;
     const steps = config.epochs * config.stepsPerEpoch;
     const resumedFrom = await this.#begin();
+    if (this.step > steps) {
+      throw new CheckpointError(
+        `Cannot go on with ${this.request.out}: found ${this.step} completed steps, wanted at most ${steps}, ` +
+          `${config.epochs} epochs of ${config.stepsPerEpoch}: use more epochs`,
+        resumedFrom ?? this.request.out,
+      );
+    }
     await this.writeRecord();
     const { adapter } = this.session.gpu.facts;
     this.emit({

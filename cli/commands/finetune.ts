@@ -16,7 +16,7 @@ import { finetuneFacts, finetuneText, type FinishedFold } from "../finetune_summ
 import { ensurePlans, preparedFolder } from "../labelled_data.ts";
 import { jsonOption, positiveNumber, threeNumbers } from "../options.ts";
 import { exists, join, readJson, requireFolder, resolve } from "../paths.ts";
-import { findRunFolder, makeRunFolder, runFiles } from "../run_folder.ts";
+import { changeRunConfig, findRunFolder, makeRunFolder, runFiles } from "../run_folder.ts";
 import { addWatchOptions, startRunDashboard } from "../run_dashboard.ts";
 import { segmentAndEvaluate } from "../segment_and_evaluate.ts";
 import { type StoppedError, stopSignal } from "../stop_signal.ts";
@@ -218,23 +218,28 @@ async function resumeRun(
   options: FinetuneOptions,
   signal: AbortSignal,
 ): Promise<Run | null> {
-  const { from, scratch, plan, plans: named, fold, preset, config: file, prepared } = options;
-  if ((dataset ?? from ?? scratch ?? plan ?? named ?? fold ?? preset ?? file ?? prepared) !== undefined) {
+  const { from, scratch, transferDecoder, plan, spacing, planner, gpuMemory, plans: named } = options;
+  const { fold, preset, config: file, prepared } = options;
+  const weights = from ?? scratch ?? transferDecoder,
+    plans = plan ?? spacing ?? planner ?? gpuMemory ?? named;
+  if ((dataset ?? weights ?? plans ?? fold ?? preset ?? file ?? prepared) !== undefined) {
     throw new UsageError(
-      "--resume goes on with the run's own data and settings: leave out the data set, --from, --scratch, --plan, --plans, " +
-        "--fold, --preset, --config and --prepared",
+      "--resume goes on with the run's own data and settings: leave out the data set, --from, --scratch, --transfer-decoder, " +
+        "--plan, --spacing, --planner, --gpu-memory, --plans, --fold, --preset, --config and --prepared",
     );
   }
   const out = await findRunFolder(options.resume!, options.out);
   const { config: stored, inputs } = await readFinetuneInputs(out);
   const { readPlans } = await import("../../data/nnunet/plans.ts");
   const { readDataset } = await import("../../data/nnunet/dataset.ts");
+  const flags = readConfigFlags(options, finetuneFlags);
+  const fileName = join(out, runFiles.config);
   const config = resolveFinetuneConfig({
     start: "scratch",
     preset: "default",
     file: stored,
-    fileName: join(out, runFiles.config),
-    flags: readConfigFlags(options, finetuneFlags),
+    fileName,
+    flags,
   });
   if (options.printConfig) {
     output.document(config);
@@ -250,6 +255,9 @@ async function resumeRun(
     adapter: options.adapter,
   };
   await prepareCases(run, output, signal);
+  if (Object.keys(flags).length > 0) {
+    await changeRunConfig(out, config, inputs.folds.map((fold) => foldFolder(out, fold, inputs.folds)));
+  }
   return run;
 }
 

@@ -8,6 +8,7 @@ import { jsonOption } from "../options.ts";
 import type { Output } from "../output.ts";
 import { dirname, exists, isAbsolute, join, readJson, requireFolder, resolve } from "../paths.ts";
 import {
+  changeRunConfig,
   findRunFolder,
   isStore,
   makeRunFolder,
@@ -86,6 +87,7 @@ async function pretrainAction(context: CommandContext, options: PretrainOptions)
   const fileName = join(folder, runFiles.config);
   const config = resolveRunConfig({ preset: "paper", file: stored, fileName, flags });
   if (options.printConfig) return output.document(config);
+  if (Object.keys(flags).length > 0) await changeRunConfig(folder, config);
   await train(context, {
     config,
     out: folder,

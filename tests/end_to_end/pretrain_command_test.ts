@@ -119,6 +119,13 @@ Deno.test({
       assert.deepEqual([code, JSON.parse(stdout).state], [0, "finished"]);
       assert.equal(await finalBytes(whole), wanted);
     });
+    await t.step("settings that change on the way stay changed", async () => {
+      const resume = (...more: string[]) => spawnSpark3d(["pretrain", "--resume", whole, "--json", ...more]);
+      const longer = await resume("--epochs", "3");
+      assert.equal(longer.code, 0, longer.stderr);
+      assert.deepEqual(JSON.parse((await resume()).stdout), JSON.parse(longer.stdout));
+      assert.equal(JSON.parse(longer.stdout).steps, 36);
+    });
   },
 });
 

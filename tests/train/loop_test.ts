@@ -10,6 +10,7 @@ import { runPaths } from "../../train/run_folder.ts";
 import { RunLog } from "../../train/run_log.ts";
 import { learningRate } from "../../train/schedule.ts";
 import { decodePng } from "../support/decode_png.ts";
+import { folderDigest } from "../support/folder_digest.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { withFolder } from "../support/nifti_bytes.ts";
 import { assertAllClose } from "../support/tolerance.ts";
@@ -251,6 +252,25 @@ gpuTest(
       for (const [name, { data }] of tensors) {
         assert.ok((data as Float32Array).every((v) => !Number.isNaN(v)), `${name} holds NaN`);
       }
+    }),
+);
+
+gpuTest(
+  "runTraining() keeps a run folder to itself, and does not go on past the end",
+  () =>
+    withFolder(async (folder) => {
+      const store = await makeNoiseStore(folder), out = `${folder}/run`;
+      const short = { ...config, epochs: 2, stepsPerEpoch: 2 };
+      const both = await Promise.allSettled([1, 2].map(() => runTiny(store, out, short)));
+      const refused = both.flatMap((one) => one.status === "rejected" ? [String(one.reason)] : []);
+      assert.equal(refused.length, 1);
+      assert.match(refused[0], /Cannot train in .*run: found another process that trains there, wanted /);
+      const files = await folderDigest(`${out}/checkpoints`);
+      await assert.rejects(runTiny(store, out, { ...short, epochs: 1 }, { resume: true }), {
+        name: "CheckpointError",
+        message: /found 4 completed steps, wanted at most 2, 1 epochs of 2: use more epochs$/,
+      });
+      assert.deepEqual(await folderDigest(`${out}/checkpoints`), files);
     }),
 );
 

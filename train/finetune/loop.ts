@@ -11,6 +11,7 @@ import type { JsonObject } from "../merge_config.ts";
 import { removeFile, writeRunRecord } from "../run_folder.ts";
 import type { RunLog } from "../run_log.ts";
 import {
+  finishedRun,
   type LoopRequest,
   openRunFolder,
   runLogged,
@@ -56,8 +57,9 @@ export interface FinetuneLoopRequest extends LoopRequest<FinetuneConfig> {
  */
 export async function runFinetuning(request: FinetuneLoopRequest): Promise<FinetuneSummary> {
   requireCases(request);
-  const done = await openRunFolder<FinetuneSummary>(request);
+  const done = await finishedRun<FinetuneSummary>(request);
   if (done) return done;
+  using _others = await openRunFolder(request.out);
   let loop: FinetuneLoop | undefined;
   try {
     return await runLogged(request, (log, emit) => loop = new FinetuneLoop(request, log, emit));
@@ -124,7 +126,6 @@ class FinetuneLoop extends TrainingLoop<LoadedCrop, FinetuneSummary, FinetuneCon
 
   protected async begin(found: string | null): Promise<number> {
     const { config, from, transferDecoder } = this.request;
-    await removeFile(this.paths.validationSummary); // it judges an earlier end of the run
     if (found !== null) {
       const { step, stage, ...progress } = await readProgress(found);
       [this.#ema, this.#best, this.#stemAdapted] = [
@@ -174,6 +175,7 @@ class FinetuneLoop extends TrainingLoop<LoadedCrop, FinetuneSummary, FinetuneCon
 
   protected async writeRecord(): Promise<void> {
     const { out, store, plans, dataset, cases, from, transferDecoder } = this.request;
+    await removeFile(this.paths.validationSummary); // it judges an earlier end of the run
     await writePlans(this.paths.plans, plans);
     await writeJsonAtomic(this.paths.dataset, dataset);
     const record = { config: this.session.config, store, cases, from, transferDecoder };
