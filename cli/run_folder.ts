@@ -1,4 +1,5 @@
 import { writeJsonAtomic } from "../data/atomic.ts";
+import type { TrainEvent } from "../train/events.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { exists, join, listFolder, makeWritableFolder, readJson, timeName } from "./paths.ts";
 
@@ -80,20 +81,24 @@ export async function writeRunInputs(folder: string, config: unknown, inputs: ob
 }
 
 /**
- * Stores changed settings of a run: it goes on with them from now on.
+ * Stores changed settings of a run once training with them has begun: from then on it goes on with them. Disposing waits for the
+ * writing.
  *
- * @param trained folders in which it trains: its own, or those of its folds
- * @throws {DataError} while another process trains in one of them
+ * @param config null when nothing was changed
  */
-export async function changeRunConfig(
+export function configKeeper(
   folder: string,
-  config: unknown,
-  trained: readonly string[] = [folder],
-): Promise<void> {
-  const { holdRunFolder } = await import("../train/run_folder.ts");
-  using others = new DisposableStack();
-  for (const one of trained) others.use(await holdRunFolder(one));
-  await writeJsonAtomic(join(folder, runFiles.config), config);
+  config: object | null,
+): { onEvent(event: TrainEvent): void } & AsyncDisposable {
+  let writing = Promise.resolve();
+  return {
+    onEvent: ({ type }) => {
+      if (type !== "started" || config === null) return;
+      writing = writeJsonAtomic(join(folder, runFiles.config), config);
+      writing.catch(() => {}); // told on disposing
+    },
+    [Symbol.asyncDispose]: () => writing,
+  };
 }
 
 /** Reads what a run was started with. */

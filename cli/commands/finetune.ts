@@ -16,7 +16,7 @@ import { finetuneFacts, finetuneText, type FinishedFold } from "../finetune_summ
 import { ensurePlans, preparedFolder } from "../labelled_data.ts";
 import { jsonOption, positiveNumber, threeNumbers } from "../options.ts";
 import { exists, join, readJson, requireFolder, resolve } from "../paths.ts";
-import { changeRunConfig, findRunFolder, makeRunFolder, runFiles } from "../run_folder.ts";
+import { configKeeper, findRunFolder, makeRunFolder, runFiles } from "../run_folder.ts";
 import { addWatchOptions, startRunDashboard } from "../run_dashboard.ts";
 import { segmentAndEvaluate } from "../segment_and_evaluate.ts";
 import { type StoppedError, stopSignal } from "../stop_signal.ts";
@@ -97,6 +97,8 @@ export function finetuneCommand(context: CommandContext): CommandUnknownOpts {
 /** Everything that the folds of a run share. */
 interface Run extends FinetuneInputs {
   readonly config: FinetuneConfig;
+  /** Whether settings were named with `--resume`. */
+  readonly changed: boolean;
   readonly plans: Plans;
   readonly labelled: LabelledDataset;
   readonly out: string;
@@ -193,6 +195,7 @@ async function startRun(
     const run = {
       ...inputs,
       config,
+      changed: false,
       plans: stored,
       labelled: planned.dataset,
       out,
@@ -249,15 +252,13 @@ async function resumeRun(
     ...inputs,
     validate: inputs.validate && options.validate,
     config,
+    changed: Object.keys(flags).length > 0,
     plans: await readPlans(join(out, PLANS_FILE)),
     labelled: await readDataset(inputs.dataset),
     out,
     adapter: options.adapter,
   };
   await prepareCases(run, output, signal);
-  if (Object.keys(flags).length > 0) {
-    await changeRunConfig(out, config, inputs.folds.map((fold) => foldFolder(out, fold, inputs.folds)));
-  }
   return run;
 }
 
@@ -309,6 +310,8 @@ async function runFold(
   const { latest, final, validation, validationSummary } = finetunePaths(out);
   const cases = await casesOf(run.labelled, run.prepared, fold);
   output.log(`fold ${fold}: ${cases.train.length} cases train, ${cases.val.length} validate`);
+  await using keeper = configKeeper(run.out, run.changed ? run.config : null);
+  const show = showTrainEvents(output);
   const summary = await finetune({
     config: { ...run.config, fold },
     store: run.store,
@@ -322,7 +325,10 @@ async function runFold(
     adapter: run.adapter,
     signal,
     allowControl,
-    onEvent: showTrainEvents(output),
+    onEvent: (event) => {
+      keeper.onEvent(event);
+      show(event);
+    },
   });
   if (summary.state === "stopped" || !run.validate || fold === "all") {
     return { fold, out, summary, validation: null };

@@ -8,7 +8,7 @@ import { jsonOption } from "../options.ts";
 import type { Output } from "../output.ts";
 import { dirname, exists, isAbsolute, join, readJson, requireFolder, resolve } from "../paths.ts";
 import {
-  changeRunConfig,
+  configKeeper,
   findRunFolder,
   isStore,
   makeRunFolder,
@@ -24,6 +24,7 @@ import { summaryText } from "../run_summary.ts";
 import { type StoppedError, stopSignal } from "../stop_signal.ts";
 import { spark3dVersion } from "../version.ts";
 import type { RunConfig } from "../../train/config.ts";
+import type { TrainEvent } from "../../train/events.ts";
 import type { JsonObject } from "../../train/merge_config.ts";
 import { runPresets } from "../../train/presets.ts";
 import { resolveRunConfig, runConfigJsonSchema } from "../../train/resolve_config.ts";
@@ -87,13 +88,13 @@ async function pretrainAction(context: CommandContext, options: PretrainOptions)
   const fileName = join(folder, runFiles.config);
   const config = resolveRunConfig({ preset: "paper", file: stored, fileName, flags });
   if (options.printConfig) return output.document(config);
-  if (Object.keys(flags).length > 0) await changeRunConfig(folder, config);
   await train(context, {
     config,
     out: folder,
     store: inputs.store,
     data: inputs.data,
     resume: true,
+    changed: Object.keys(flags).length > 0,
     adapter: options.adapter,
   }, options);
 }
@@ -105,6 +106,8 @@ interface Run {
   /** prepared store, relative to the run folder or absolute */
   readonly store: string;
   readonly resume: boolean;
+  /** whether settings were named with `--resume` */
+  readonly changed: boolean;
   readonly adapter: AdapterChoice;
 }
 
@@ -119,7 +122,7 @@ async function startRun(options: PretrainOptions, config: RunConfig, output: Out
     ? resolve(data)
     : runFiles.store;
   await writeRunInputs(out, config, { data, store, spark3d: spark3dVersion } satisfies RunInputs);
-  return { config, out, data, store, resume: false, adapter: options.adapter };
+  return { config, out, data, store, resume: false, changed: false, adapter: options.adapter };
 }
 
 async function train(context: CommandContext, run: Run, watch: WatchOptions): Promise<void> {
@@ -135,7 +138,12 @@ async function train(context: CommandContext, run: Run, watch: WatchOptions): Pr
   const resume = run.resume && (await exists(latest) || await exists(final));
   if (run.resume && !resume) output.log(`${run.out} has no checkpoint yet: starting at the first step`);
   const { allowControl } = watch;
-  const onEvent = showTrainEvents(output);
+  await using keeper = configKeeper(run.out, run.changed ? run.config : null);
+  const show = showTrainEvents(output);
+  const onEvent = (event: TrainEvent) => {
+    keeper.onEvent(event);
+    show(event);
+  };
   const summary = await pretrain({ ...run, store, resume, signal, onEvent, allowControl });
   if (summary.state === "stopped" && signal.aborted) {
     context.exitCode = (signal.reason as StoppedError).exitCode;

@@ -121,6 +121,18 @@ Deno.test({
     });
     await t.step("settings that change on the way stay changed", async () => {
       const resume = (...more: string[]) => spawnSpark3d(["pretrain", "--resume", whole, "--json", ...more]);
+      const before = await Deno.readTextFile(`${whole}/config.json`);
+      const shorter = await resume("--epochs", "1");
+      assert.equal(shorter.code, 1);
+      assert.match(
+        shorter.stderr,
+        /found 24 completed steps, wanted at most 12, 1 epochs of 12: use more epochs$/m,
+      );
+      assert.equal(
+        await Deno.readTextFile(`${whole}/config.json`),
+        before,
+        "what does not start changes nothing",
+      );
       const longer = await resume("--epochs", "3");
       assert.equal(longer.code, 0, longer.stderr);
       assert.deepEqual(JSON.parse((await resume()).stdout), JSON.parse(longer.stdout));
