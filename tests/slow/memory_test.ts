@@ -47,24 +47,27 @@ for (const recompute of ["off", "all"] as const) {
   });
 }
 
-gpuTest("memory of a training step in the block layout is within 2 % of the plan's figure", async (gpu) => {
-  if (!gpu.facts.software) {
-    console.log(`not measured: ${gpu.facts.adapter} has memory of its own`);
-    return;
-  }
-  const program = `${repositoryRoot}/tests/support/step_memory.ts`;
-  const { code, stdout, stderr } = await spawn(Deno.execPath(), [
-    "run",
-    "--quiet",
-    "--no-check",
-    "-A",
-    program,
-  ]);
-  assert.equal(code, 0, stderr);
-  const { planned, grown } = JSON.parse(stdout);
-  const off = (100 * (grown / planned - 1)).toFixed(2);
-  console.log(
-    `plan ${formatBytes(planned)}; process grew by ${formatBytes(grown)} in two steps (${off} %)`,
-  );
-  assert.ok(Math.abs(grown / planned - 1) < 0.02, `${grown} bytes, planned ${planned}`);
-});
+gpuTest(
+  "training steps in the block layout stay within the plan's memory, and use nearly all of it",
+  async (gpu) => {
+    if (!gpu.facts.software) {
+      console.log(`not measured: ${gpu.facts.adapter} has memory of its own`);
+      return;
+    }
+    const program = `${repositoryRoot}/tests/support/step_memory.ts`;
+    const { code, stdout, stderr } = await spawn(Deno.execPath(), [
+      "run",
+      "--quiet",
+      "--no-check",
+      "-A",
+      program,
+    ]);
+    assert.equal(code, 0, stderr);
+    const { planned, grown } = JSON.parse(stdout);
+    const off = (100 * (grown / planned - 1)).toFixed(2);
+    console.log(
+      `plan ${formatBytes(planned)}; process grew by ${formatBytes(grown)} in two steps (${off} %)`,
+    );
+    assert.ok(grown < 1.01 * planned && grown > 0.9 * planned, `${grown} bytes, planned ${planned}`); // some pages are never touched
+  },
+);
