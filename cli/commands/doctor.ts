@@ -69,9 +69,9 @@ function findMissing(
       `Deno ${testedDenoVersion} (found ${machine.deno}): start with ./spark3d, which installs it`,
     );
   }
-  if (usable) return missing;
+  if (usable && request === "dawn") return missing;
   if (request === "dawn" && !dawn.installed) return [...missing, dawn.problem!];
-  if (machine.system.startsWith("linux")) {
+  if (machine.system.startsWith("linux")) { // an adapter without them is OpenGL's
     if (machine.vulkanLoader === null) {
       missing.push("Vulkan loader libvulkan.so.1: sudo apt-get install libvulkan1 (Debian, Ubuntu)");
     }
@@ -81,6 +81,7 @@ function findMissing(
       );
     }
   }
+  if (usable) return missing;
   missing.push(
     request === "auto"
       ? "WebGPU adapter: none answers; install a driver as above, or set VK_DRIVER_FILES to a driver's manifest"
